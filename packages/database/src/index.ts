@@ -1,1 +1,2 @@
-export {}
+export * from './mongodb/index.ts'
+export * from './postgres/index.ts'

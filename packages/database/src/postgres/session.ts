@@ -1,0 +1,184 @@
+import type { Clock } from '@dharma/core'
+import { toError } from '@dharma/core'
+import {
+  copyRowsInto,
+  type CopyIntoOptions,
+  type CopyResult,
+  type CopyRows,
+} from './copy/copy-into.ts'
+import { cancelOnServer, type ConnectionSettings, type PostgresConnection } from './connection.ts'
+import { PostgresQueryError, PostgresTimeoutError, wrapPostgresError } from './errors.ts'
+import { checkTableName } from './identifiers.ts'
+import type { SqlStatement } from './sql.ts'
+
+export interface QueryOptions {
+  /** Longest time until the answer, waiting for a connection included. Above 0. @default the manager's `queryTimeoutMs` */
+  readonly timeoutMs?: number | undefined
+  /** Cancels the statement on the server; the promise rejects with the signal's reason. */
+  readonly signal?: AbortSignal | undefined
+}
+
+export interface QueryResult<Row> {
+  readonly rows: Row[]
+  /** Rows returned or changed; `undefined` for commands that have none. */
+  readonly rowCount: number | undefined
+  /** `SELECT`, `INSERT`, … */
+  readonly command: string
+}
+
+/** How long a cancelled statement may take to end before its session is given up. */
+const CANCEL_GRACE_MS = 1_000
+/** A cached plan that no longer fits (0A000), a prepared statement that is gone (26000). */
+const STALE_STATEMENT: ReadonlySet<string> = new Set(['0A000', '26000'])
+
+/** Runs statements one after the other on one session, each within its deadline. */
+export class Session {
+  readonly #connection: PostgresConnection
+  readonly #settings: ConnectionSettings
+  readonly #clock: Clock
+  #isBroken = false
+  /** The end of a cancelled statement, which the next one has to wait for. */
+  #settling: Promise<void> | undefined
+
+  constructor(connection: PostgresConnection, settings: ConnectionSettings, clock: Clock) {
+    this.#connection = connection
+    this.#settings = settings
+    this.#clock = clock
+  }
+
+  /** Whether the session must not be used again. */
+  get isBroken(): boolean {
+    return this.#isBroken
+  }
+
+  /** Resolves when a cancelled statement has let go of the session; `undefined` while there is none. */
+  get settling(): Promise<void> | undefined {
+    return this.#settling
+  }
+
+  /** Marks the session as not to be used again. */
+  giveUp(): void {
+    this.#isBroken = true
+  }
+
+  /** @throws PostgresQueryError, PostgresConnectionError, PostgresTimeoutError */
+  async query<Row>(
+    { text, values }: SqlStatement,
+    timeoutMs: number,
+    signal?: AbortSignal,
+  ): Promise<QueryResult<Row>> {
+    await this.#settling
+    return this.#bounded('query', timeoutMs, signal, async () => {
+      const { name, evicted } = this.#connection.statements.use(text)
+      if (evicted !== undefined) await this.#connection.client.query(`deallocate ${evicted}`)
+      try {
+        return await this.#send<Row>(text, values, name)
+      } catch (error) {
+        throw this.#forgetIfStale(text, name, wrapPostgresError(error))
+      }
+    })
+  }
+
+  /** @throws CopyRowError, PostgresQueryError, PostgresConnectionError, RangeError for a wrong table name */
+  async copyInto(table: string, rows: CopyRows, options: CopyIntoOptions): Promise<CopyResult> {
+    await this.#settling
+    try {
+      return await copyRowsInto(this.#connection.client, checkTableName(table), rows, options)
+    } catch (error) {
+      if (error instanceof Error && error.name === 'PostgresConnectionError') this.#isBroken = true
+      throw error
+    }
+  }
+
+  async #send<Row>(
+    text: string,
+    values: readonly unknown[],
+    name: string | undefined,
+  ): Promise<QueryResult<Row>> {
+    const result = await this.#connection.client.query({
+      text,
+      values: [...values],
+      ...(name === undefined ? {} : { name }),
+    })
+    return {
+      rows: result.rows as Row[],
+      rowCount: result.rowCount ?? undefined,
+      command: result.command,
+    }
+  }
+
+  /** The error, marked as worth one more try if only the prepared statement was at fault. */
+  #forgetIfStale(text: string, name: string | undefined, error: Error): Error {
+    if (!(error instanceof PostgresQueryError)) {
+      this.#isBroken = true
+      return error
+    }
+    if (name === undefined || !STALE_STATEMENT.has(error.sqlState)) return error
+    this.#connection.statements.forget(text)
+    return new StaleStatementError(error)
+  }
+
+  /** Settles the caller at the deadline; the session follows when the server has let go of the statement. */
+  async #bounded<R>(
+    operation: string,
+    timeoutMs: number,
+    signal: AbortSignal | undefined,
+    work: () => Promise<R>,
+  ): Promise<R> {
+    signal?.throwIfAborted()
+    const working = work()
+    return new Promise((resolve, reject) => {
+      const stop = (reason: Error): void => {
+        end()
+        this.#settling = this.#abandon(working)
+        reject(reason)
+      }
+      const timer = this.#clock.setTimeout(
+        () => stop(new PostgresTimeoutError(operation, timeoutMs)),
+        timeoutMs,
+      )
+      const onAbort = (): void => stop(toError(signal?.reason))
+      const end = (): void => {
+        timer.cancel()
+        signal?.removeEventListener('abort', onAbort)
+      }
+      signal?.addEventListener('abort', onAbort, { once: true })
+      working.then(resolve, reject).finally(end)
+    })
+  }
+
+  /** Cancels what the session is doing; a session that then does not come back is destroyed. */
+  async #abandon(working: Promise<unknown>): Promise<void> {
+    const ended = working.then(
+      () => true,
+      () => true,
+    )
+    const grace = new AbortController()
+    const expired = this.#clock.sleep(CANCEL_GRACE_MS, grace.signal).then(
+      () => false,
+      () => false,
+    )
+    const asked = cancelOnServer(this.#settings, this.#connection.processId).catch(() => undefined)
+    const isBack = await Promise.race([ended, expired])
+    grace.abort()
+    if (isBack) {
+      // A request to cancel that is still on its way could hit the next statement.
+      await asked
+      this.#settling = undefined
+      return
+    }
+    this.#isBroken = true
+    this.#connection.destroy()
+  }
+}
+
+/** The statement had no effect, and prepared anew it would run. */
+export class StaleStatementError extends Error {
+  override readonly name = 'StaleStatementError'
+  override readonly cause: PostgresQueryError
+
+  constructor(cause: PostgresQueryError) {
+    super(cause.message, { cause })
+    this.cause = cause
+  }
+}
