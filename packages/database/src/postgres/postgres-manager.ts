@@ -182,9 +182,9 @@ export class PostgresManager implements AsyncDisposable {
     try {
       return await work(session, () => Math.max(1, deadlineMs - clock.monotonicMs()))
     } catch (error) {
-      throw error instanceof TimeoutError
-        ? new PostgresTimeoutError('query', timeoutMs)
-        : asOwn(error)
+      // What was left of the time when the statement was sent is of no interest to the caller.
+      if (error instanceof PostgresTimeoutError) throw new PostgresTimeoutError('query', timeoutMs)
+      throw asOwn(error)
     } finally {
       const giveBack = (): void => {
         if (session.isBroken) lease.destroy()

@@ -27,6 +27,7 @@ function textOf(value: unknown, type: ColumnType): string {
     if (value.includes('\0')) refuse('text without a zero character', value)
     return value
   }
+  if (Object.is(value, -0)) return '-0'
   if (typeof value === 'number' || typeof value === 'bigint') return String(value)
   if (typeof value === 'boolean') return value ? 't' : 'f'
   if (value instanceof Date) return dateText(value, type)

@@ -1,0 +1,1 @@
+export { bullmqRedis, type BullmqRedisOptions } from './bullmq-redis.ts'
