@@ -21,6 +21,11 @@ export interface MongoManagerOptions {
   readonly pool?: MongoPoolOptions
   /** How long an operation may look for a member that can take it. At least 100. @default 5000 */
   readonly serverSelectionTimeoutMs?: number
+  /**
+   * How long the server may be silent in the middle of an operation before its connection is given
+   * up; a read is then tried once more. At least 100. @default 30_000
+   */
+  readonly silenceTimeoutMs?: number
   /** How the server and its operators name this service. @default none */
   readonly applicationName?: string
   readonly metrics?: Metrics
@@ -161,10 +166,12 @@ export class MongoManager {
 function clientOptions({
   pool = {},
   serverSelectionTimeoutMs = 5_000,
+  silenceTimeoutMs = 30_000,
   applicationName,
 }: MongoManagerOptions): MongoClientOptions {
   const { min = 2, max = 20, waitTimeoutMs = 5_000, idleTimeoutMs = 60_000 } = pool
   atLeast('serverSelectionTimeoutMs', serverSelectionTimeoutMs, 100)
+  atLeast('silenceTimeoutMs', silenceTimeoutMs, 100)
   atLeast('pool.min', min, 0)
   atLeast('pool.max', max, Math.max(1, min))
   atLeast('pool.waitTimeoutMs', waitTimeoutMs, 1)
@@ -176,6 +183,7 @@ function clientOptions({
     maxIdleTimeMS: idleTimeoutMs,
     serverSelectionTimeoutMS: serverSelectionTimeoutMs,
     connectTimeoutMS: serverSelectionTimeoutMs,
+    socketTimeoutMS: silenceTimeoutMs,
     // Writes wait for a majority: what was acknowledged survives a change of the primary.
     writeConcern: { w: 'majority' },
     retryReads: true,

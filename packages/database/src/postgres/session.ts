@@ -6,6 +6,7 @@ import {
   type CopyResult,
   type CopyRows,
 } from './copy/copy-into.ts'
+import { UNNAMED } from './statement-names.ts'
 import { cancelOnServer, type ConnectionSettings, type PostgresConnection } from './connection.ts'
 import { PostgresQueryError, PostgresTimeoutError, wrapPostgresError } from './errors.ts'
 import { checkTableName } from './identifiers.ts'
@@ -69,7 +70,9 @@ export class Session {
   ): Promise<QueryResult<Row>> {
     await this.#settling
     return this.#bounded('query', timeoutMs, signal, async () => {
-      const { name, evicted } = this.#connection.statements.use(text)
+      const { name, evicted } = isOneStatement(text)
+        ? this.#connection.statements.use(text)
+        : UNNAMED
       if (evicted !== undefined) await this.#connection.client.query(`deallocate ${evicted}`)
       try {
         return await this.#send<Row>(text, values, name)
@@ -170,6 +173,11 @@ export class Session {
     this.#isBroken = true
     this.#connection.destroy()
   }
+}
+
+/** Several statements in one text can be run, but not prepared; a `;` in a string only costs the name. */
+function isOneStatement(text: string): boolean {
+  return !text.includes(';') || !/;\s*\S/.test(text)
 }
 
 /** The statement had no effect, and prepared anew it would run. */

@@ -6,7 +6,8 @@ export interface NamedStatement {
   readonly evicted: string | undefined
 }
 
-const UNNAMED: NamedStatement = { name: undefined, evicted: undefined }
+/** A statement sent as it is. */
+export const UNNAMED: NamedStatement = { name: undefined, evicted: undefined }
 
 /**
  * The prepared statements of one session, bounded: a statement gets a name when it comes a second

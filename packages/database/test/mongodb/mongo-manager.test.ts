@@ -9,6 +9,7 @@ describe('MongoManager', () => {
     ['pool.min', { pool: { min: -1 } }],
     ['pool.waitTimeoutMs', { pool: { waitTimeoutMs: 0 } }],
     ['pool.idleTimeoutMs', { pool: { idleTimeoutMs: 10 } }],
+    ['silenceTimeoutMs', { silenceTimeoutMs: 1 }],
     ['serverSelectionTimeoutMs', { serverSelectionTimeoutMs: 1 }],
   ])('names the option %s when it is out of range', (option, options) => {
     expect(() => new MongoManager({ url, ...options })).toThrow(RangeError)

@@ -5,7 +5,7 @@ import { writeTextField } from './text-encoder.ts'
 import { refuse, ValueError } from './value-error.ts'
 
 /** A row by column names, or by position in the order of the columns. */
-export type CopyRow = Readonly<Record<string, unknown>> | readonly unknown[]
+export type CopyRow = object | readonly unknown[]
 
 export type CopyFormat = 'binary' | 'text'
 
