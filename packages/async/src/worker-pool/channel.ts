@@ -1,0 +1,67 @@
+import { existsSync } from 'node:fs'
+import type { Transferable } from 'node:worker_threads'
+import type { PoolMessage, WorkerSetup } from './protocol.ts'
+
+/** How a worker ended, as far as its channel can tell. */
+export interface ChannelExit {
+  readonly exitCode: number | undefined
+  readonly signal: string | undefined
+  readonly isOutOfMemory: boolean
+  /** What ended it, if it was thrown outside of every task. */
+  readonly error?: unknown
+}
+
+/** What a channel tells its owner. Nothing follows `onExit`. */
+export interface ChannelEvents {
+  /** Whatever came out of the worker, not looked at yet. */
+  onMessage(message: unknown): void
+  /** What came out cannot even be read. */
+  onCorrupt(cause: unknown): void
+  onExit(exit: ChannelExit): void
+}
+
+/** How to start a worker. */
+export interface ChannelOptions {
+  readonly setup: WorkerSetup
+  readonly name: string
+  readonly resourceLimits: PoolResourceLimits
+  readonly execArgv: readonly string[] | undefined
+  readonly env: Readonly<Record<string, string | undefined>> | undefined
+}
+
+/** Limits of each worker's memory. */
+export interface PoolResourceLimits {
+  /** Heap of long-lived objects: a task that needs more fails with `WorkerMemoryError`. @default V8's own */
+  readonly maxHeapMb?: number
+  /** Heap of young objects. @default V8's own */
+  readonly maxYoungHeapMb?: number
+  /** Stack, for threads only. @default 4 */
+  readonly stackMb?: number
+}
+
+/** `asked`: either it is begun, or a `REVOKED` follows. */
+export type Revocation = 'revoked' | 'begun' | 'asked'
+
+/** One worker, thread or process, as its pool talks to it. */
+export interface Channel {
+  /** The slot holds this task from now on. */
+  offer(slot: number, ticket: number): void
+  /** Takes a task back, unless it was begun. */
+  revoke(slot: number, ticket: number): Revocation
+  /** Whether the worker began this task; certain once it has ended. */
+  hasStarted(slot: number, ticket: number): boolean
+  /** @throws DOMException when the message cannot be cloned; nothing was sent then. */
+  send(message: PoolMessage, transfer?: readonly Transferable[]): void
+  /** Hands over the results that lie in shared memory. */
+  drain(onResult: (slot: number, value: unknown, durationMs: number) => void): void
+  /** Ends the worker at once, whatever it does. `onExit` follows. */
+  terminate(): void
+}
+
+/** Where a worker's first file lies, beside this one in the sources and in the build. */
+export function entryUrl(name: 'thread-entry' | 'process-entry' | 'watchdog-entry'): URL {
+  if (import.meta.url.endsWith('.ts')) return new URL(`./${name}.ts`, import.meta.url)
+  const beside = new URL(`./${name}.js`, import.meta.url)
+  // A chunk that several entries share lies one folder higher than the entries.
+  return existsSync(beside) ? beside : new URL(`./worker-pool/${name}.js`, import.meta.url)
+}

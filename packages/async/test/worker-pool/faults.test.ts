@@ -1,0 +1,199 @@
+import {
+  CrashLoopError,
+  TaskTimeoutError,
+  WorkerChannelError,
+  WorkerExitError,
+  WorkerMemoryError,
+} from '@dharma/async/worker-pool'
+import { DharmaError, TimeoutError } from '@dharma/core'
+import { describe, expect, it } from 'vitest'
+import { kinds, openPool, reasonOf, Reports } from './fixtures/open-pool.ts'
+
+describe.each(kinds)('a task in a worker of kind %s', { timeout: 30_000 }, (kind) => {
+  it('that throws gives its caller the error whole', async () => {
+    await using pool = openPool(kind, { max: 1 })
+    const error = (await reasonOf(pool.run('throwRich', []))) as TypeError & Record<string, unknown>
+    expect(error).toBeInstanceOf(TypeError)
+    expect(error.constructor.name).toBe('ShopError')
+    expect(error).toMatchObject({
+      name: 'TypeError',
+      message: 'the shop is closed',
+      code: 'SHOP_CLOSED',
+      retryAfterMs: 50,
+      details: { until: new Date(7) },
+    })
+    expect(error.stack).toContain('throwRich')
+    const inside = (error['details'] as { by: unknown[] }).by[0]
+    expect(inside).toBeInstanceOf(RangeError)
+    const many = error.cause as AggregateError
+    expect(many).toBeInstanceOf(AggregateError)
+    expect(many.errors).toEqual([new Error('one'), 'two'])
+    expect((many.cause as Error).cause).toBe(error)
+    expect(pool.stats().workersStarted).toBe(1)
+  })
+
+  it('that throws an error of this library gives an instance of its class', async () => {
+    await using pool = openPool(kind, { max: 1, errorClasses: [TimeoutError] })
+    const error = await reasonOf(pool.run('throwTimeout', []))
+    expect(error).toBeInstanceOf(TimeoutError)
+    expect(error).toMatchObject({ code: 'DHARMA_TIMEOUT', operation: 'the work', timeoutMs: 9 })
+    await using plain = openPool(kind, { max: 1 })
+    expect(await reasonOf(plain.run('throwTimeout', []))).toBeInstanceOf(DharmaError)
+  })
+
+  it.each([42, 'text', null, undefined, { a: [1] }])(
+    'that throws %j gives just that',
+    async (v) => {
+      await using pool = openPool(kind, { max: 1 })
+      expect(await reasonOf(pool.run('throwValue', [v]))).toEqual(v)
+    },
+  )
+
+  it('that exits fails alone, and what waits behind it runs elsewhere', async () => {
+    await using pool = openPool(kind, { max: 1 })
+    await pool.run('exit', [0]).catch(() => undefined)
+    await Promise.all([1, 2, 3].map((x) => pool.run('add', [x, x])))
+    const exit = reasonOf(pool.run('exit', [3]))
+    const innocent = Array.from({ length: 50 }, (_, index) => pool.run('add', [index, 1]))
+    expect(await exit).toBeInstanceOf(WorkerExitError)
+    expect(await exit).toMatchObject({ exitCode: 3, task: 'exit', wasStarted: true })
+    expect(await Promise.all(innocent)).toEqual(innocent.map((_, index) => index + 1))
+  })
+
+  it('that hangs is ended at its limit, and what was sent with it runs elsewhere', async () => {
+    await using pool = openPool(kind, { max: 1, unresponsiveMs: 5 })
+    for (let run = 0; run < 20; run += 1) await pool.run('sometimesLong', [0])
+    const [hung, ...innocent] = Array.from({ length: 50 }, (_, index) =>
+      pool.run('sometimesLong', [index === 0 ? 60_000 : 0], { timeoutMs: 60 }),
+    )
+    expect(await reasonOf(hung ?? Promise.resolve())).toBeInstanceOf(TaskTimeoutError)
+    expect(await Promise.all(innocent)).toEqual(innocent.map(() => 0))
+    expect(pool.stats().outcomes).toMatchObject({ timedOut: 1, crashed: 0 })
+    expect(pool.stats().moved).toBeGreaterThan(0)
+  })
+
+  it('that runs long without a limit does not hold up what was sent with it', async () => {
+    await using pool = openPool(kind, { min: 2 })
+    for (let run = 0; run < 40; run += 1) await pool.run('sometimesLong', [0])
+    const controller = new AbortController()
+    const { signal } = controller
+    const long = reasonOf(pool.run('sometimesLong', [60_000], { signal }))
+    const innocent = Array.from({ length: 100 }, () => pool.run('sometimesLong', [0]))
+    expect(await Promise.all(innocent)).toHaveLength(100)
+    controller.abort(new Error('enough'))
+    expect(await long).toMatchObject({ message: 'enough' })
+  })
+
+  it('that exhausts its heap fails alone', async () => {
+    await using pool = openPool(kind, { max: 1, resourceLimits: { maxHeapMb: 48 } })
+    const error = await reasonOf(pool.run('exhaustHeap', []))
+    expect(error).toBeInstanceOf(WorkerMemoryError)
+    expect(error).toMatchObject({ heapLimitMb: 48, code: 'DHARMA_WORKER_MEMORY' })
+    expect(await pool.run('add', [1, 2])).toBe(3)
+  })
+
+  it('that corrupts its channel fails alone', async () => {
+    await using pool = openPool(kind, { max: 1 })
+    const broken = reasonOf(pool.run('breakChannel', []))
+    const innocent = pool.run('add', [1, 2])
+    expect(await broken).toBeInstanceOf(WorkerChannelError)
+    expect(await innocent).toBe(3)
+  })
+
+  it('that throws beside its promise fails with that error', async () => {
+    const reports = new Reports()
+    await using pool = openPool(kind, { max: 1, onEvent: reports.onEvent })
+    const error = await reasonOf(pool.run('throwBeside', ['beside']))
+    expect(error).toBeInstanceOf(RangeError)
+    expect(error).toMatchObject({ message: 'beside' })
+    expect(await pool.run('add', [1, 2])).toBe(3)
+    expect(reports.of('late-error')).toHaveLength(1)
+  })
+
+  it.each(['throwLate', 'rejectLate'] as const)(
+    'that is over and then does %s is reported, and its worker replaced',
+    async (name) => {
+      const reports = new Reports()
+      await using pool = openPool(kind, { max: 1, onEvent: reports.onEvent })
+      expect(await pool.run(name, ['late'])).toBe('late')
+      expect(await pool.run('spin', [10])).toBeGreaterThan(0)
+      await reports.reached('worker-ended', 1)
+      expect(reports.of('late-error')).toMatchObject([{ error: { message: 'late' } }])
+      expect(reports.of('worker-ended')).toMatchObject([{ reason: 'late' }])
+      expect(await pool.run('add', [1, 2])).toBe(3)
+    },
+  )
+
+  it('that listens to its signal keeps its worker', async () => {
+    await using pool = openPool(kind, { max: 1 })
+    await pool.run('add', [1, 2])
+    const error = await reasonOf(pool.run('untilAborted', [], { timeoutMs: 20 }))
+    expect(error).toMatchObject({ code: 'DHARMA_TASK_TIMEOUT', timeoutMs: 20, workerId: 1 })
+    expect(await pool.run('add', [1, 2])).toBe(3)
+    expect(pool.stats()).toMatchObject({ workersStarted: 1, outcomes: { timedOut: 1 } })
+  })
+
+  it('that does not listen is ended with its worker, but not what runs beside it', async () => {
+    const reports = new Reports()
+    await using pool = openPool(kind, {
+      max: 1,
+      concurrencyPerWorker: 2,
+      abortGraceMs: 20,
+      onEvent: reports.onEvent,
+    })
+    const beside = pool.run('later', [300, 'done'])
+    const error = await reasonOf(pool.run('never', [], { timeoutMs: 20 }))
+    expect(error).toBeInstanceOf(TaskTimeoutError)
+    expect(await beside).toBe('done')
+    await reports.reached('worker-ended', 1)
+    expect(reports.of('worker-ended')).toMatchObject([{ reason: 'ended' }])
+  })
+
+  it('that leaves a loop behind does not hold up the next ones', async () => {
+    await using pool = openPool(kind, { max: 1, abortGraceMs: 50 })
+    expect(await pool.run('hangLate', [])).toBe(1)
+    expect(await pool.run('later', [5, 2])).toBe(2)
+    expect(await Promise.all([pool.run('add', [1, 2]), pool.run('add', [2, 2])])).toEqual([3, 4])
+  })
+
+  it('that ends every worker it meets before it begins is given up', async () => {
+    const reports = new Reports()
+    await using pool = openPool(kind, {
+      max: 1,
+      maxCrashes: 20,
+      resourceLimits: { maxHeapMb: 24, maxYoungHeapMb: 4 },
+      onEvent: reports.onEvent,
+    })
+    await pool.run('add', [1, 2])
+    const huge = Array.from({ length: 1_500_000 }, (_, index) => ({ index }))
+    const error = await reasonOf(pool.run('lengthOf', [huge as unknown as Uint8Array]))
+    expect(error).toMatchObject({ code: /DHARMA_WORKER_(MEMORY|EXIT)/ })
+    expect(reports.of('worker-ended').length).toBeLessThan(6)
+    expect(await pool.run('add', [1, 2])).toBe(3)
+  })
+
+  it('is lost with a worker that crashes for no reason of its own, and no loop follows', async () => {
+    await using pool = openPool(kind, { max: 1, maxCrashes: 3 })
+    for (let run = 0; run < 6; run += 1) {
+      expect(await reasonOf(pool.run('exit', [1]))).not.toBeInstanceOf(CrashLoopError)
+    }
+  })
+})
+
+describe('a thread', () => {
+  it('that posts to its parent disturbs nobody', async () => {
+    await using pool = openPool('thread', { max: 1 })
+    expect(await pool.run('postStray', [])).toBe(1)
+    expect(await pool.run('add', [1, 2])).toBe(3)
+    expect(pool.stats().workersStarted).toBe(1)
+  })
+})
+
+describe('a process', () => {
+  it('that is killed fails its task with the signal', async () => {
+    await using pool = openPool('process', { max: 1 })
+    const error = await reasonOf(pool.run('killItself', []))
+    expect(error).toBeInstanceOf(WorkerExitError)
+    expect(error).toMatchObject({ signal: 'SIGKILL', wasStarted: true })
+  })
+})
