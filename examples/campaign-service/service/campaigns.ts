@@ -65,13 +65,10 @@ export class Campaigns {
   async #summarize(id: number): Promise<CampaignSummary | undefined> {
     const [campaigns, [totals]] = await Promise.all([
       this.#postgres.query<{ name: string }>(sql`select name from campaigns where id = ${id}`),
-      this.#mongo
-        .collection('posts')
-        .aggregate<{ posts: number; likes: number }>([
-          { $match: { campaignId: id } },
-          { $group: { _id: null, posts: { $sum: 1 }, likes: { $sum: '$likes' } } },
-        ])
-        .toArray(),
+      this.#mongo.aggregate<{ posts: number; likes: number }>('posts', [
+        { $match: { campaignId: id } },
+        { $group: { _id: null, posts: { $sum: 1 }, likes: { $sum: '$likes' } } },
+      ]),
     ])
     const campaign = campaigns.rows[0]
     if (campaign === undefined) return undefined

@@ -1,4 +1,4 @@
-import { definePolicy, type Cache, type PolicyCache } from '@dharma/cache'
+import type { Cache, Policy, PolicyCache } from '@dharma/cache'
 import { sql, type PostgresManager } from '@dharma/database/postgres'
 import type { FastifyInstance } from 'fastify'
 import { z } from 'zod'
@@ -13,12 +13,12 @@ export interface Profile {
 }
 
 /** A profile changes seldom and is read all the time; a change deletes its entry, in every process. */
-const profilePolicy = definePolicy<Profile | undefined>()({
+const profilePolicy: Policy<Profile | undefined, number> = {
   name: 'profile',
-  key: (id: number) => `profile:${id}`,
+  key: (id) => id,
   ttlMs: 10 * 60_000,
   staleMs: 60_000,
-})
+}
 
 const params = z.object({ id: z.coerce.number().int().positive() })
 const query = z.object({ cache: z.enum(['on', 'off']).default('on') })
@@ -27,7 +27,7 @@ const update = z.object({ displayName: z.string().min(1).max(80) })
 /** Profiles, read through the cache. `?cache=off` asks the database, for comparison. */
 export class Profiles {
   readonly #postgres: PostgresManager
-  readonly #cache: PolicyCache<number, Profile | undefined>
+  readonly #cache: PolicyCache<Profile | undefined, number>
 
   constructor(postgres: PostgresManager, cache: Cache) {
     this.#postgres = postgres

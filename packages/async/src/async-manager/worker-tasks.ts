@@ -52,11 +52,6 @@ export class WorkerTasks {
     this.#options = options
   }
 
-  /** Pools that are open. */
-  get size(): number {
-    return this.#pools.size
-  }
-
   async run<A extends readonly unknown[], R>(
     task: WorkerTask<A, R>,
     args: A,

@@ -39,8 +39,9 @@ export class LimitExceededError extends DharmaError {
 
 /** Room for a queue in the service: what lets the limit grow while latencies stay usual. */
 const HEADROOM = 4
-/** Calls that the usual latency is averaged over, the last counting most. */
-const USUAL_SAMPLES = 600
+/** The usual latency is the mean of the first samples, then moves as slowly as over 600 of them. */
+const FIRST_SAMPLES = 10
+const USUAL_WEIGHT = 2 / (600 + 1)
 const MIN_SAMPLES = 10
 const OVERLOAD_FACTOR = 0.9
 
@@ -169,8 +170,9 @@ export class AdaptiveLimit {
 
   /** A mean at first, then moving; led back quickly once a long overload is over. */
   #addUsual(recentMs: number): void {
-    this.#usualCount = Math.min(USUAL_SAMPLES, this.#usualCount + 1)
-    this.#usualMs += ((recentMs - this.#usualMs) * 2) / (this.#usualCount + 1)
+    this.#usualCount += 1
+    const isFirst = this.#usualCount <= FIRST_SAMPLES
+    this.#usualMs += (recentMs - this.#usualMs) * (isFirst ? 1 / this.#usualCount : USUAL_WEIGHT)
     if (this.#usualMs > 2 * recentMs) this.#usualMs *= 0.95
   }
 

@@ -23,11 +23,6 @@ export class TimerWheel {
     this.#clock = clock
   }
 
-  /** Timers set and neither fired nor cancelled. */
-  get size(): number {
-    return this.#size
-  }
-
   /** Calls back once after `delayMs`. The callback must not throw. */
   setTimeout(callback: () => void, delayMs: number): Timer {
     const nowMs = this.#clock.monotonicMs()

@@ -159,11 +159,8 @@ export class PoolWorker {
 
   #onMessage(message: unknown): void {
     if (this.phase === 'ended') return
-    if (message === protocol.BELL) {
-      this.#drain()
-      return
-    }
-    if (!Array.isArray(message) || !this.#accept(message as unknown as protocol.PoolMessage)) {
+    if (message === protocol.BELL) this.#drain()
+    else if (!Array.isArray(message) || !this.#accept(message as unknown as protocol.PoolMessage)) {
       this.#onCorrupt(new TypeError('a message that no worker of this pool sends'))
     }
   }
@@ -264,9 +261,7 @@ export class PoolWorker {
   }
 
   #onUnsendable(tasks: readonly PoolTask[], cause: unknown): void {
-    for (const task of tasks) {
-      this.held.release(task)
-    }
+    for (const task of tasks) this.held.release(task)
     if (tasks.length > 1) {
       for (const task of tasks) this.send([task])
       return

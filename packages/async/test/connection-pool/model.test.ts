@@ -1,3 +1,4 @@
+import { strict as assert } from 'node:assert'
 import {
   AcquireTimeoutError,
   ConnectionPool,
@@ -119,6 +120,7 @@ class Driver {
         if (this.queue.shift() !== caller)
           this.failures.push(`${caller.id} overtook another caller`)
         this.lent(lease)
+        return undefined
       },
       (error: unknown) => {
         this.queue.splice(this.queue.indexOf(caller), 1)
@@ -159,7 +161,7 @@ class Driver {
       }
       case 'releaseAgain': {
         const lease = this.ended[run.pick % Math.max(1, this.ended.length)]
-        if (lease !== undefined) expect(() => lease.release()).toThrow(LeaseEndedError)
+        if (lease !== undefined) assert.throws(() => lease.release(), LeaseEndedError)
         return undefined
       }
       case 'abort':
@@ -195,17 +197,17 @@ class Driver {
   verify(): void {
     const { factory, pool } = this
     const stats = pool.stats()
-    expect(this.failures).toEqual([])
+    assert.deepEqual(this.failures, [])
     // Above a lowered max, resources leave as they come back; none is added meanwhile.
     this.mostAllowed = Math.max(this.max, Math.min(this.mostAllowed, factory.open.size))
-    expect(factory.open.size).toBeLessThanOrEqual(this.mostAllowed)
-    expect(stats.size).toBe(factory.open.size)
-    expect(stats.size).toBe(stats.idle + stats.leased + stats.checking)
-    expect(stats.leased).toBe(this.out.filter(({ resource }) => factory.open.has(resource)).length)
-    expect(stats.waiting).toBe(this.queue.length)
-    expect(stats.closing).toBe(0)
+    assert.ok(factory.open.size <= this.mostAllowed)
+    assert.equal(stats.size, factory.open.size)
+    assert.equal(stats.size, stats.idle + stats.leased + stats.checking)
+    assert.equal(stats.leased, this.out.filter(({ resource }) => factory.open.has(resource)).length)
+    assert.equal(stats.waiting, this.queue.length)
+    assert.equal(stats.closing, 0)
     // Nothing idles while somebody waits for whom nothing is under way.
-    if (stats.waiting > stats.checking) expect(stats.idle).toBe(0)
+    if (stats.waiting > stats.checking) assert.equal(stats.idle, 0)
   }
 
   /** With a factory that works and borrowers who return, everybody is served and nothing remains. */
@@ -213,20 +215,20 @@ class Driver {
     this.factory.creating = 'works'
     this.checking = 'works'
     for (let round = 0; this.queue.length > 0 || this.out.length > 0; round++) {
-      expect(round).toBeLessThan(100)
+      assert.ok(round < 100)
       await this.step({ kind: 'release', pick: 0 })
       await this.step({ kind: 'advance', byMs: 50 })
     }
     await this.pool.close()
     for (const attempt of Array.from(this.factory.pending)) attempt.settle(true)
     await this.clock.advance(300)
-    expect(this.factory.open.size).toBe(0)
-    expect(this.clock.pendingTimers).toBe(0)
+    assert.equal(this.factory.open.size, 0)
+    assert.equal(this.clock.pendingTimers, 0)
   }
 }
 
 it('whatever happens: never above max, no resource lent twice, first come first served, all settle', async () => {
-  await fc.assert(
+  const outcome = fc.assert(
     fc.asyncProperty(
       fc.array(step, { minLength: 1, maxLength: 60, size: 'max' }),
       fc.integer(),
@@ -238,4 +240,5 @@ it('whatever happens: never above max, no resource lent twice, first come first 
     ),
     { numRuns: 300 },
   )
+  await expect(outcome).resolves.toBeUndefined()
 })

@@ -1,6 +1,7 @@
 import { ClosedError, systemClock, type Clock, type Metrics } from '@dharma/core'
 import {
   MongoClient,
+  type AggregateOptions,
   type Collection,
   type Db,
   type Document,
@@ -107,6 +108,19 @@ export class MongoManager {
     return this.#run('findOne', collection, async () => {
       const found = await this.collection<T>(collection).findOne(filter, options)
       return (found ?? undefined) as T | undefined
+    })
+  }
+
+  /** All documents that a pipeline gives, in memory: end it with a `$limit` where there may be many. */
+  async aggregate<T extends Document = Document>(
+    collection: string,
+    pipeline: readonly Document[],
+    options: AggregateOptions = {},
+  ): Promise<T[]> {
+    return this.#run('aggregate', collection, () => {
+      return this.collection(collection)
+        .aggregate<T>([...pipeline], options)
+        .toArray()
     })
   }
 

@@ -47,6 +47,12 @@ describeWithMongo('MongoManager', () => {
     expect(await database.updateOne('posts', { n: 2 }, update)).toEqual({ matched: 0, modified: 0 })
   })
 
+  it('gives what a pipeline makes of the documents', async () => {
+    await database.insertMany('posts', [{ n: 1 }, { n: 2 }, { n: 3 }])
+    const pipeline = [{ $group: { _id: null, total: { $sum: '$n' } } }]
+    expect(await database.aggregate('posts', pipeline)).toEqual([{ _id: null, total: 6 }])
+  })
+
   it('stores documents of an async source in batches, with progress', async () => {
     async function* source(): AsyncGenerator<Document> {
       for (let n = 0; n < 2_500; n++) yield { n }

@@ -1,0 +1,3 @@
+/** tinypool calls the default export. */
+// oxlint-disable-next-line import/no-default-export -- as said.
+export { addPair as default } from './tasks.ts'

@@ -1,0 +1,4 @@
+import workerpool from 'workerpool'
+import { addPair } from './tasks.ts'
+
+workerpool.worker({ addPair })

@@ -1,0 +1,156 @@
+import type { Clock, Timer } from '@dharma/core'
+import type { KeyLayout } from '../redis/key-layout.ts'
+import type { RedisLink } from '../redis/redis-link.ts'
+import { SCRIPTS } from '../redis/scripts.ts'
+import { parseLogEvent, type LogEvent } from './log-event.ts'
+import { parseStoredPatterns, type StoredPatterns } from './stored-patterns.ts'
+
+/** Where the log ends, and what holds at that point. */
+export interface LogPosition extends StoredPatterns {
+  readonly version: number
+}
+
+export interface LogReaderOptions {
+  readonly link: RedisLink
+  readonly layout: KeyLayout
+  readonly clock: Clock
+  /** How long one read waits for records. */
+  readonly blockMs: number
+  /** Silence after which the connection is given up. */
+  readonly silenceMs: number
+  readonly onEvent: (event: LogEvent) => void
+  /** Everything up to a moment has been read: `provenMs` on the clock, `serverMs` on Redis'. */
+  readonly onSynced: (provenMs: number, serverMs: number) => void
+  /** Records are missing, or were lost by Redis itself (`isRollback`): begin anew at the position. */
+  readonly onRestart: (position: LogPosition, isRollback: boolean) => void
+  readonly onError: (error: unknown) => void
+  /** Highest version this process knows, so that Redis never numbers below it. */
+  readonly versionHint: () => number
+}
+
+type Stream = readonly [
+  name: Buffer,
+  records: readonly (readonly [id: Buffer, fields: readonly Buffer[]])[],
+]
+
+const MAX_RECORDS = 1_000
+const RETRY_MS = 50
+
+/**
+ * Reads the log of invalidations with a blocking read on a connection of its own. Each record names
+ * its predecessor, and each read also asks for the last number, so that a record which was trimmed,
+ * evicted or lost in a failover is always noticed.
+ */
+export class LogReader {
+  readonly #options: LogReaderOptions
+  readonly #closing = new AbortController()
+  readonly #ended: Promise<void>
+  #silence: Timer | undefined
+  #lastId: string | undefined
+  #version = 0
+
+  constructor(options: LogReaderOptions) {
+    this.#options = options
+    options.link.client.defineCommand('dharmaSync', { lua: SCRIPTS.dharmaSync })
+    this.#ended = this.#run()
+  }
+
+  /** Ends reading. The link is closed with it. */
+  async close(): Promise<void> {
+    this.#closing.abort()
+    this.#silence?.cancel()
+    this.#options.link.close()
+    await this.#ended
+  }
+
+  async #run(): Promise<void> {
+    const { signal } = this.#closing
+    while (!signal.aborted) {
+      try {
+        await this.#whenReady(signal)
+        this.#watchSilence()
+        if (this.#lastId === undefined) await this.#restart(false)
+        else await this.#readOnce(this.#lastId)
+      } catch (error) {
+        if (signal.aborted) return
+        this.#options.onError(error)
+        await this.#options.clock.sleep(RETRY_MS, signal).catch(() => undefined)
+      }
+    }
+  }
+
+  async #readOnce(lastId: string): Promise<void> {
+    const { link, layout, clock, blockMs } = this.#options
+    const sentMs = clock.monotonicMs()
+    const replies = await link.client
+      .pipeline()
+      .time()
+      .get(layout.version)
+      .xreadBuffer('COUNT', MAX_RECORDS, 'BLOCK', blockMs, 'STREAMS', layout.log, lastId)
+      .exec()
+    const [time, version, streams] = (replies ?? []).map(([error, reply]) => {
+      if (error !== null) throw error
+      return reply
+    }) as [[string, string], string | null, Stream[] | null]
+    const records = streams?.[0]?.[1] ?? []
+    for (const [id, fields] of records) {
+      const event = parseLogEvent(fields)
+      if (event?.kind === 'invalidation') {
+        if (event.previous !== this.#version) return this.#restart(event.previous < this.#version)
+        this.#version = event.version
+      }
+      this.#lastId = id.toString()
+      if (event !== undefined) this.#options.onEvent(event)
+    }
+    const last = Number(version ?? 0)
+    // The number was read before the records, so they must reach it; it never falls.
+    if (last < this.#version && records.length === 0) return this.#restart(true)
+    if (last > this.#version && records.length < MAX_RECORDS) return this.#restart(false)
+    const provenMs = sentMs + (records.length === 0 ? blockMs : 0)
+    const serverMs = Number(time[0]) * 1_000 + Math.floor(Number(time[1]) / 1_000)
+    if (records.length < MAX_RECORDS)
+      this.#options.onSynced(provenMs, serverMs + (provenMs - sentMs))
+  }
+
+  async #restart(isRollback: boolean): Promise<void> {
+    const { link, layout, clock, versionHint } = this.#options
+    const sentMs = clock.monotonicMs()
+    const commands = link.client as unknown as {
+      dharmaSync(...parameters: (string | number)[]): Promise<[string, string, string, string]>
+    }
+    const reply = await commands.dharmaSync(
+      3,
+      layout.version,
+      layout.patterns,
+      layout.log,
+      isRollback ? 0 : versionHint(),
+    )
+    const [version, ledger, lastId, serverMs] = reply
+    this.#version = Number(version)
+    this.#lastId = lastId
+    this.#options.onRestart({ version: this.#version, ...parseStoredPatterns(ledger) }, isRollback)
+    this.#options.onSynced(sentMs, Number(serverMs))
+  }
+
+  /** A connection that is silent for longer than a read may wait is dead, whatever TCP thinks. */
+  #watchSilence(): void {
+    const { clock, silenceMs, link } = this.#options
+    this.#silence?.cancel()
+    this.#silence = clock.setTimeout(() => link.reset(), silenceMs, { keepsAlive: false })
+  }
+
+  #whenReady(signal: AbortSignal): Promise<void> {
+    const { link } = this.#options
+    if (link.isReady) return Promise.resolve()
+    return new Promise((resolve, reject) => {
+      const settle = (): void => {
+        link.client.off('ready', settle)
+        signal.removeEventListener('abort', settle)
+        if (signal.aborted) reject(signal.reason as Error)
+        else resolve()
+      }
+      link.client.on('ready', settle)
+      signal.addEventListener('abort', settle)
+    })
+  }
+}

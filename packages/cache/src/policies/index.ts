@@ -1,0 +1,1 @@
+export { definePolicy } from './define-policy.ts'
