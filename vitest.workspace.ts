@@ -30,6 +30,7 @@ const config: ViteUserConfig = defineConfig({
             `packages/*/test/${integration}`,
             `examples/${integration}`,
             `scripts/${integration}`,
+            `infrastructure/${integration}`,
           ],
           globalSetup: ['packages/testkit/src/vitest/global-setup.ts'],
           testTimeout: 20_000,

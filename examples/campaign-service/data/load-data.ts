@@ -30,6 +30,7 @@ export async function loadData(
   const flights = await readFlights(size.flights)
   let rows = 0
   let copyMs = 0
+  // #region copy
   const copy = async (table: string, expected: number, source: CopyRows): Promise<void> => {
     const bar = new ProgressBar(`COPY ${table}`, expected)
     const startedMs = performance.now()
@@ -40,6 +41,7 @@ export async function loadData(
     rows += result.rows
     bar.end(result.rows)
   }
+  // #endregion
   await copy('flights', flights.length, flights)
   await copy('airports', airports.length, airports)
   await copy('profiles', size.profiles, generateProfiles(size.profiles, airports))

@@ -12,6 +12,7 @@ export interface Profile {
   readonly topics: readonly string[]
 }
 
+// #region policy
 /** A profile changes seldom and is read all the time; a change deletes its entry, in every process. */
 const profilePolicy: Policy<Profile | undefined, number> = {
   name: 'profile',
@@ -19,6 +20,7 @@ const profilePolicy: Policy<Profile | undefined, number> = {
   ttlMs: 10 * 60_000,
   staleMs: 60_000,
 }
+// #endregion
 
 const params = z.object({ id: z.coerce.number().int().positive() })
 const query = z.object({ cache: z.enum(['on', 'off']).default('on') })
@@ -52,6 +54,7 @@ export class Profiles {
     })
   }
 
+  // #region query
   get(id: number): Promise<Profile | undefined> {
     return this.#cache.getOrLoad(id, () => this.#load(id))
   }
@@ -65,4 +68,5 @@ export class Profiles {
       where p.id = ${id}`)
     return rows[0]
   }
+  // #endregion
 }

@@ -20,6 +20,7 @@ const body = z.object({ profileIds: z.array(z.number().int().positive()).min(1).
 /** Results awaited at once: each costs a look at its job. */
 const AWAITED_AT_ONCE = 64
 
+// #region task
 /** The task that tells bots from people by how much they repeat themselves. */
 export function defineScoring(
   postgres: PostgresManager,
@@ -44,6 +45,7 @@ export function defineScoring(
     },
   })
 }
+// #endregion
 
 /** `POST /scores` enqueues a task for each profile and answers with all scores. */
 export function registerScoring(

@@ -1,4 +1,3 @@
-/* oxlint-disable unicorn/require-post-message-target-origin -- a port has no origin. */
 /** What a task costs beside its work: two workers everywhere, the same functions. */
 import { fileURLToPath } from 'node:url'
 import { Worker } from 'node:worker_threads'
@@ -111,7 +110,11 @@ class RawThreads implements Candidate {
 }
 
 /** Keeps so many in flight until all are done. */
-async function keep(inFlight: number, count: number, one: () => PromiseLike<unknown>): Promise<void> {
+async function keep(
+  inFlight: number,
+  count: number,
+  one: () => PromiseLike<unknown>,
+): Promise<void> {
   let left = count
   const loop = async (): Promise<void> => {
     while (left-- > 0) await one()

@@ -34,16 +34,9 @@ export class DeadlineQueue {
       }
       this.#waiting.push(waiting)
       this.#timer ??= this.#schedule(this.#timeoutMs)
-      promise.then(
-        (result) => {
-          waiting.isSettled = true
-          resolve(result)
-        },
-        (error: unknown) => {
-          waiting.isSettled = true
-          reject(error)
-        },
-      )
+      void promise.then(resolve, reject).finally(() => {
+        waiting.isSettled = true
+      })
     })
   }
 

@@ -39,7 +39,8 @@ async function takeTurn({ budgetMs }: Turn): Promise<void> {
 
 async function measure(running: Subject, budgetMs: number): Promise<Figures> {
   if (running.measure !== undefined) return running.measure(budgetMs)
-  if (running.iterate === undefined) throw new TypeError(`${subjectName} has neither iterate nor measure`)
+  if (running.iterate === undefined)
+    throw new TypeError(`${subjectName} has neither iterate nor measure`)
   const cpuBefore = process.cpuUsage()
   const startedMs = performance.now()
   let done = 0
