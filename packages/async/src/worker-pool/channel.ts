@@ -44,6 +44,8 @@ export type Revocation = 'revoked' | 'begun' | 'asked'
 
 /** One worker, thread or process, as its pool talks to it. */
 export interface Channel {
+  /** Whether {@link revoke} decides at once. */
+  readonly decidesAtOnce: boolean
   /** The slot holds this task from now on. */
   offer(slot: number, ticket: number): void
   /** Takes a task back, unless it was begun. */

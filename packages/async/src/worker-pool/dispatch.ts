@@ -9,7 +9,7 @@ import type { TaskBacklog } from './task-backlog.ts'
 export function dispatch(backlog: TaskBacklog, workers: readonly PoolWorker[]): void {
   let share = 0
   for (let head = backlog.peek(); head !== undefined; head = backlog.peek()) {
-    const worker = leastBusy(workers, head.isShort)
+    const worker = leastBusy(workers, head.isShort) ?? readyPlace(workers, head)
     if (worker === undefined) return
     if (!head.isShort) {
       backlog.shift()
@@ -28,6 +28,12 @@ function leastBusy(workers: readonly PoolWorker[], isShort: boolean): PoolWorker
     if (best === undefined || worker.held.size < best.held.size) best = worker
   }
   return best
+}
+
+/** Where a task of medium length may lie ready until a worker is free, that one or another. */
+function readyPlace(workers: readonly PoolWorker[], task: PoolTask): PoolWorker | undefined {
+  const canLieReady = task.fn.canLieReady && task.moves === 0 && task.transfer === undefined
+  return canLieReady && !task.isShort ? workers.find((worker) => worker.canHoldReady) : undefined
 }
 
 function countWithRoom(workers: readonly PoolWorker[]): number {

@@ -14,7 +14,7 @@ import type { WorkerEnd, WorkerOwner } from './worker-owner.ts'
 export interface FleetHooks {
   readonly onDue: (task: PoolTask) => void
   /** A worker has room. */
-  readonly onRoom: () => void
+  readonly onRoom: (worker: PoolWorker) => void
   readonly onReturned: (tasks: readonly PoolTask[]) => void
   /** No worker will start for a while: nothing may wait for one. */
   readonly onCrashLoop: (error: errors.CrashLoopError) => void
@@ -128,13 +128,13 @@ export class Fleet implements WorkerOwner {
     this.#startTimers.delete(worker)
     const startMs = this.clock.monotonicMs() - worker.startedMs
     this.report({ type: 'worker-ready', workerId: worker.id, startMs })
-    this.#hooks.onRoom()
+    this.#hooks.onRoom(worker)
   }
 
   onRoom(worker: PoolWorker): void {
     if (worker.answered > 0) this.guard.worked()
     if (this.#isWorn(worker)) worker.leave()
-    this.#hooks.onRoom()
+    this.#hooks.onRoom(worker)
   }
 
   onReturned(tasks: readonly PoolTask[]): void {

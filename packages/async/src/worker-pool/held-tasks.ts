@@ -31,6 +31,16 @@ export class HeldTasks {
     return this.#slots.length - this.#free.length
   }
 
+  /** Whether one task that is not short waits here behind as many as can run. */
+  get hasSpare(): boolean {
+    return this.#long > this.#concurrency
+  }
+
+  /** Whether everything here runs and nothing waits. */
+  get isJustFull(): boolean {
+    return this.size === this.#concurrency && this.#long === this.size
+  }
+
   /** Of what was sent last. */
   get lastTicket(): number {
     return this.#lastTicket

@@ -2,6 +2,8 @@ import type { FunctionDefinition } from './protocol.ts'
 
 /** A function whose mean run time is above this is sent alone, so that nothing waits behind it. */
 const LONG_MS = 0.5
+/** Up to this, the way to the worker and back is worth hiding. */
+const READY_MS = 8
 /** Weights of a new run time; a longer one counts at once, shorter ones slowly. */
 const RISE = 0.3
 const FALL = 0.1
@@ -27,6 +29,11 @@ export class PoolFunction {
   /** Whether many of its tasks may lie in one worker at once. */
   get isShort(): boolean {
     return this.#meanMs <= LONG_MS
+  }
+
+  /** Whether one of its tasks may lie ready behind another, to be taken back if a worker is free. */
+  get canLieReady(): boolean {
+    return this.#meanMs <= READY_MS
   }
 
   observe(durationMs: number): void {

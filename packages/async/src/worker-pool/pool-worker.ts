@@ -57,8 +57,18 @@ export class PoolWorker {
 
   room(isShort: boolean): number {
     if (this.phase !== 'ready' || this.#stall.isSilent) return 0
-    const untilWorn = this.#owner.recycleTasks - this.answered - this.held.size
-    return Math.max(0, Math.min(this.held.room(isShort), untilWorn))
+    return Math.max(0, Math.min(this.held.room(isShort), this.#untilWorn))
+  }
+
+  /** Whether a task may lie ready behind those that run, since it can be taken back at any time. */
+  get canHoldReady(): boolean {
+    const isFree = this.phase === 'ready' && !this.#stall.isSilent && this.held.isJustFull
+    return isFree && this.#channel.decidesAtOnce && this.#untilWorn > 0
+  }
+
+  /** For a worker that has nothing to do: what lies ready here goes back to the queue. */
+  giveReady(): void {
+    if (this.phase === 'ready' && this.held.hasSpare) this.#returnUnbegun()
   }
 
   /** Sends tasks in one message; one that cannot be cloned fails alone. */
@@ -146,6 +156,10 @@ export class PoolWorker {
     this.#returnUnbegun()
     if (!wasLeaving) this.#owner.onLeaving(this)
     this.#terminate()
+  }
+
+  get #untilWorn(): number {
+    return this.#owner.recycleTasks - this.answered - this.held.size
   }
 
   #terminate(): void {

@@ -29,6 +29,7 @@ const LAST_WORDS_MS = 250
  * thread has a third, by which it also learns that this process is gone.
  */
 export class ProcessChannel implements Channel {
+  readonly decidesAtOnce = false
   readonly #child: ChildProcess
   readonly #events: ChannelEvents
   readonly #tasks: Socket

@@ -22,6 +22,7 @@ import { SharedSlots } from './shared-slots.ts'
  * `parentPort` disturbs nobody.
  */
 export class ThreadChannel implements Channel {
+  readonly decidesAtOnce = true
   readonly #worker: Worker
   readonly #port: MessageChannel['port1']
   readonly #slots: SharedSlots

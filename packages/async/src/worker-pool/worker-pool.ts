@@ -68,7 +68,7 @@ export class WorkerPool<M extends object = object> implements AsyncDisposable {
     this.#backlog = new TaskBacklog(agingMs)
     this.#fleet = new Fleet(this.#options, this.#counters, {
       onDue: (task) => this.#onDue(task),
-      onRoom: () => this.#scheduleDispatch(),
+      onRoom: (worker) => this.#onRoom(worker),
       onReturned: (tasks) => this.#onReturned(tasks),
       onCrashLoop: (error) => this.#onCrashLoop(error),
     })
@@ -257,6 +257,14 @@ export class WorkerPool<M extends object = object> implements AsyncDisposable {
         ? undefined
         : (args: unknown, options?: TaskOptions) => run(name, args, options)
     return new Proxy({}, { get }) as TaskProxy<M, TaskOptions>
+  }
+
+  /** A worker without anything to do takes what lies ready behind the work of another. */
+  #onRoom(worker: PoolWorker): void {
+    if (this.#backlog.size === 0 && worker.held.size === 0) {
+      this.#fleet.live.find((other) => other.held.hasSpare)?.giveReady()
+    }
+    this.#scheduleDispatch()
   }
 
   #scheduleDispatch(): void {

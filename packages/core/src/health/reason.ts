@@ -1,12 +1,7 @@
 import { DharmaError } from '../errors.ts'
+import { redactText } from '../redact.ts'
 
 const MAX_LENGTH = 200
-
-/** `://user:password@`, greedy up to the last `@` before a slash, as URL parsers read it. */
-const URL_CREDENTIALS = /:\/\/[^\s/?#]*@/g
-const NAMED_SECRET =
-  /((?:pass(?:word|wd|phrase)?|pwd|secret|token|api[-_]?key|access[-_]?key|credentials?|auth)["']?\s*[=:]\s*)(?:"[^"]*"?|'[^']*'?|[^\s,;&]+)/gi
-const AUTHORIZATION = /\b(bearer|basic)\s+[\w.~+/=-]+/gi
 
 /**
  * One line for people about why something failed, fit for a response body or a log: the message of
@@ -22,14 +17,6 @@ export function reasonOf(thrown: unknown): string {
 export function redact(text: string): string {
   const line = redactText(text).replaceAll(/\s+/g, ' ').trim()
   return line.length <= MAX_LENGTH ? line : `${line.slice(0, MAX_LENGTH - 1)}…`
-}
-
-/** {@link redact} that keeps length and lines, for a stack. */
-export function redactText(text: string): string {
-  return text
-    .replaceAll(AUTHORIZATION, '$1 ***')
-    .replaceAll(NAMED_SECRET, '$1***')
-    .replaceAll(URL_CREDENTIALS, '://***@')
 }
 
 function nearestDharmaError(thrown: unknown): DharmaError | undefined {

@@ -1,7 +1,7 @@
 import { constants } from 'node:os'
 import { ClosedError } from '../errors.ts'
 import type { Logger } from '../logger.ts'
-import { redactText } from '../health/reason.ts'
+import { redactText } from '../redact.ts'
 import type { ShutdownReport } from './shutdown-report.ts'
 
 /** What {@link InstallOptions.host} must do: what `process` does. */

@@ -1,6 +1,6 @@
+import { redactText } from '../redact.ts'
 import { Secret } from '../secret.ts'
 import { errorFields, type Entry } from './error-fields.ts'
-import { scrubText } from './scrub-text.ts'
 
 const MASK = '***'
 const MAX_DEPTH = 8
@@ -24,7 +24,7 @@ export function redactor(keys: readonly string[]): (value: unknown) => unknown {
   }
 
   const copy = (value: unknown, ancestors: readonly object[]): unknown => {
-    if (typeof value === 'string') return scrubText(value)
+    if (typeof value === 'string') return redactText(value)
     if (typeof value === 'bigint') return String(value)
     if (typeof value !== 'object' || value === null) return value
     if (value instanceof Secret) return MASK
