@@ -115,7 +115,13 @@ async function program(): Promise<string> {
   }
   return `${imports.join('\n')}
 import { createTaskQueue, defineTask } from '@dharma/async/task-queue'
+import { WorkerPool } from '@dharma/async/worker-pool'
 import { z } from 'zod'
+for (const kind of ['thread', 'process'] as const) {
+  await using pool = new WorkerPool({ kind, max: 1 })
+  const sum: number = await pool.exec((a: number, b: number) => a + b, [1, 2])
+  if (sum !== 3) throw new Error('a worker cannot add')
+}
 const double = defineTask({ name: 'double', input: z.number(), run: (n) => n * 2 })
 await using queue = createTaskQueue()
 queue.work([double])

@@ -4,24 +4,13 @@
 // #region Classes
 export class Cache {
   namespace
-  limits
-  defaults
+  parts
+  memory
+  tallies
   policyOptions
   sharing
-  tallies
-  fences
-  state
-  memory
-  side
-  invalidations
-  store
-  loads
-  writes
-  many
   isClosed
   constructor(_) {}
-  isUsable
-  loadMs
   peek(_) {}
   get(_, _) {}
   async getMany(_) {}

@@ -131,11 +131,17 @@ export function assembleCache(options: CacheOptions): CacheParts {
     store,
     invalidations,
     side,
-    isUsable,
     timeoutMs,
     random,
   })
-  const many = new ManyLoads({ shared: side?.shared, isUsable, fences, store, onError })
+  const many = new ManyLoads({
+    shared: side?.shared,
+    isUsable,
+    hasMemory: memory !== undefined,
+    fences,
+    store,
+    onError,
+  })
   return { limits, defaults, tallies, state, memory, side, invalidations, loads, writes, many }
 }
 

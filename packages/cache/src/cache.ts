@@ -194,16 +194,18 @@ export class Cache implements AsyncDisposable {
   /** Resolves when Redis answers and the log was read; at once without Redis. @throws TimeoutError */
   async ready(timeoutMs = 5_000): Promise<void> {
     if (this.#parts.side === undefined) return
-    const { clock } = this.#parts.limits
     const timedOut = Promise.withResolvers<never>()
-    const timer = clock.setTimeout(
-      () =>
-        timedOut.reject(
-          new TimeoutError(`connecting cache '${this.namespace}' to Redis`, timeoutMs),
-        ),
-      timeoutMs,
-    )
-    await Promise.race([this.#parts.side.synced, timedOut.promise]).finally(() => timer.cancel())
+    const waiting = new AbortController()
+    const timer = this.#parts.limits.clock.setTimeout(() => {
+      const what = `connecting cache '${this.namespace}' to Redis`
+      timedOut.reject(new TimeoutError(what, timeoutMs))
+    }, timeoutMs)
+    const ready = this.#parts.side.ready(waiting.signal)
+    await Promise.race([ready, timedOut.promise]).finally(() => {
+      timer.cancel()
+      ready.catch(() => undefined)
+      waiting.abort()
+    })
   }
 
   stats(): CacheStats {
@@ -220,7 +222,7 @@ export class Cache implements AsyncDisposable {
     if (this.#isClosed) return
     this.#isClosed = true
     await this.#parts.loads.close()
-    await this.#parts.invalidations.drain()
+    await this.#parts.invalidations.close()
     await this.#parts.side?.close()
     this.#memory?.clear()
   }
@@ -242,12 +244,10 @@ export class Cache implements AsyncDisposable {
       this.#countStale()
       return this.#given(memory.valueAt(slot))
     }
-    const read = (await this.#parts.many.read([key])).get(key)
+    const read = (await this.#parts.many.read([key], isValid)).get(key)
     if (read !== undefined) {
       this.#countRead(read)
-      if (read.kind === 'hit' && isServable(read) && isValid?.(read.value) !== false)
-        return read.value
-      return undefined
+      return read.kind === 'hit' && isServable(read) ? read.value : undefined
     }
     this.#tallies.misses.inc()
     const kept = this.#parts.side === undefined ? -1 : (memory?.find(key) ?? -1)

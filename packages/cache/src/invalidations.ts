@@ -1,4 +1,4 @@
-import type { Clock } from '@dharma/core'
+import type { Clock, Timer } from '@dharma/core'
 import { RedisUnavailableError } from './errors.ts'
 import type { Fences } from './fences.ts'
 import { compileGlob } from './invalidation/glob.ts'
@@ -44,6 +44,7 @@ interface Recent {
   readonly atMs: number
 }
 
+const RETRY_EVERY_MS = 100
 /** A failover may lose what was acknowledged this long before it was noticed. */
 const REPLAY_MS = 30_000
 const MAX_RECENT = 10_000
@@ -57,6 +58,8 @@ export class Invalidations {
   #recent: Recent[] = []
   #draining: Promise<void> | undefined
   #heard = 0
+  #retry: Timer | undefined
+  #isClosed = false
 
   constructor(options: InvalidationsOptions) {
     this.#options = options
@@ -75,7 +78,7 @@ export class Invalidations {
       return DONE
     }
     try {
-      if (!this.#options.isReachable() || !this.journal.isEmpty) throw new RedisUnavailableError()
+      await this.settled()
       this.#complete(targets, await writer.invalidate(targets, state.version))
       this.remember(targets)
       return DONE
@@ -86,31 +89,47 @@ export class Invalidations {
     }
   }
 
+  /**
+   * Resolves when Redis can be written to and knows of all that was invalidated before.
+   * @throws RedisUnavailableError when it cannot.
+   */
+  async settled(): Promise<void> {
+    if (this.#options.isReachable() && this.journal.isEmpty) return
+    if (this.#options.isReachable()) await this.drain()
+    if (!this.#options.isReachable() || !this.journal.isEmpty) throw new RedisUnavailableError()
+  }
+
   /** Keeps what Redis did not acknowledge for later. */
   postpone(targets: InvalidationTargets, cause: unknown): void {
     this.journal.add(targets)
     this.#options.onDegraded({ reason: 'invalidation-pending', pending: this.journal.size, cause })
-    if (this.#options.isReachable()) void this.drain()
+    void this.drain()
   }
 
   /** Tells Redis what it did not acknowledge. Resolves when it has, or when it cannot be reached. */
   drain(): Promise<void> {
     this.#draining ??= this.#drain().finally(() => {
       this.#draining = undefined
+      if (!this.journal.isEmpty && !this.#isClosed) this.#retryLater()
     })
     return this.#draining
+  }
+
+  /** Tells Redis what it can still be told, and ends retrying. */
+  async close(): Promise<void> {
+    this.#isClosed = true
+    this.#retry?.cancel()
+    await this.drain()
   }
 
   /** Remembers what a failover might lose. */
   remember(targets: InvalidationTargets): void {
     const nowMs = this.#options.clock.monotonicMs()
     this.#recent.push({ targets, atMs: nowMs })
-    if (
-      this.#recent.length > MAX_RECENT ||
-      (this.#recent[0]?.atMs ?? nowMs) < nowMs - 2 * REPLAY_MS
-    ) {
-      this.#recent = this.#recent.filter(({ atMs }) => atMs >= nowMs - REPLAY_MS).slice(-MAX_RECENT)
-    }
+    // Trimmed to half of what it may grow to, so that trimming costs nothing a piece.
+    const isOld = (this.#recent[0]?.atMs ?? nowMs) < nowMs - 2 * REPLAY_MS
+    if (this.#recent.length < 2 * MAX_RECENT && !isOld) return
+    this.#recent = this.#recent.filter(({ atMs }) => atMs >= nowMs - REPLAY_MS).slice(-MAX_RECENT)
   }
 
   /** What another process, or this one, has written to the log. */
@@ -127,10 +146,7 @@ export class Invalidations {
     }
     this.#heard++
     const { keys = [] } = event.targets
-    for (const key of keys) {
-      this.#forgetKey(key)
-      waiters.wake(key)
-    }
+    for (const key of keys) this.#forgetKey(key)
     this.#applyVersions(event.targets, event.version)
   }
 
@@ -163,6 +179,13 @@ export class Invalidations {
         return
       }
     }
+  }
+
+  #retryLater(): void {
+    this.#retry?.cancel()
+    this.#retry = this.#options.clock.setTimeout(() => void this.drain(), RETRY_EVERY_MS, {
+      keepsAlive: false,
+    })
   }
 
   /** Memory forgets before Redis is asked, so that nothing older is served while it is. */
@@ -208,5 +231,6 @@ export class Invalidations {
   #forgetKey(key: string): void {
     this.#options.memory?.remove(key)
     this.#options.fences.break(key)
+    this.#options.waiters.wake(key)
   }
 }

@@ -13,7 +13,7 @@ import type { LoadRequest } from './loads.ts'
 import type { EntryFormat } from './redis/entry-format.ts'
 import type { KeyLayout } from './redis/key-layout.ts'
 import type { RemoteFailure } from './redis/leases.ts'
-import type { SharedRead, SharedTier } from './shared-tier.ts'
+import { identityOf, type SharedRead, type SharedTier } from './shared-tier.ts'
 
 /** The right to load one key, held in Redis. */
 export interface LoadRight {
@@ -161,9 +161,9 @@ export class LeasedLoads {
       this.#options.onRead(read)
       const found = this.#use(flight, request, read, isBehind)
       if (found !== undefined) return found
-      seen = read.identity
+      seen = identityOf(read)
     } else {
-      seen = (await shared.read(key)).identity
+      seen = identityOf(await shared.read(key))
     }
     await shared.ensureTags(flight.tags)
     while (isUsable()) {
@@ -180,7 +180,7 @@ export class LeasedLoads {
           const read = await shared.examine(key, reply.bytes, grantedMs)
           const found = this.#use(flight, request, read, isBehind)
           if (found !== undefined) return found
-          seen = read.identity
+          seen = identityOf(read)
           break
         }
         case 'held': {

@@ -1,5 +1,5 @@
 import type { EntryStore } from './entry-store.ts'
-import type { LoadContext, Loader } from './entry-options.ts'
+import type { EntryOptions, LoadContext, Loader } from './entry-options.ts'
 import type { Fences } from './fences.ts'
 import type { SharedRead, SharedTier } from './shared-tier.ts'
 
@@ -7,6 +7,7 @@ export interface ManyLoadsOptions {
   /** Undefined for a cache of one process. */
   readonly shared: SharedTier | undefined
   readonly isUsable: () => boolean
+  readonly hasMemory: boolean
   readonly fences: Fences
   readonly store: EntryStore
   readonly onError: (error: unknown) => void
@@ -26,11 +27,15 @@ export class ManyLoads {
   }
 
   /** What Redis says of each key, kept in memory where it is a hit; empty when it cannot be asked. */
-  async read(keys: readonly string[]): Promise<Map<string, SharedRead>> {
-    const { shared, isUsable, fences, store, onError } = this.#options
+  async read(
+    keys: readonly string[],
+    isValid?: EntryOptions['isValid'],
+  ): Promise<Map<string, SharedRead>> {
+    const { shared, isUsable, hasMemory, fences, store, onError } = this.#options
     const reads = new Map<string, SharedRead>()
     if (shared === undefined || !isUsable()) return reads
-    const open = keys.map((key) => fences.open(key))
+    // Without a memory tier nothing is kept, so nothing needs a fence.
+    const open = hasMemory ? keys.map((key) => fences.open(key)) : []
     try {
       const first = keys[0]
       const all =
@@ -40,9 +45,11 @@ export class ManyLoads {
       for (const [index, key] of keys.entries()) {
         const read = all[index]
         const fence = open[index]
-        if (read === undefined || fence === undefined) continue
-        reads.set(key, read)
-        if (read.kind === 'hit') store.keepRead(key, read, fence)
+        if (read === undefined) continue
+        const isUnderstood = read.kind === 'miss' || isValid?.(read.value) !== false
+        reads.set(key, isUnderstood ? read : { kind: 'miss', bytes: read.bytes })
+        if (fence !== undefined && read.kind === 'hit' && isUnderstood)
+          store.keepRead(key, read, fence)
       }
     } catch (error) {
       onError(error)

@@ -99,9 +99,9 @@ export class RedisSide {
     })
   }
 
-  /** Resolves when the log was read to its end for the first time. */
-  get synced(): Promise<void> {
-    return this.#firstSync.promise
+  /** Resolves when commands can be sent and the log was read to its end for the first time. */
+  async ready(signal: AbortSignal): Promise<void> {
+    await Promise.all([this.#firstSync.promise, this.runner.link.whenReady(signal)])
   }
 
   async close(): Promise<void> {

@@ -20,12 +20,13 @@ export type SharedRead =
       /** By Redis' own clock. */
       readonly ageMs: number
       readonly sizeBytes: number
-      readonly identity: Buffer
+      /** The entry as it is in Redis; its first bytes tell it from others. */
+      readonly bytes: Buffer
       /** When the read began. */
       readonly askedMs: number
     }
-  /** Nothing, or nothing usable: `identity` of what is there then. */
-  | { readonly kind: 'miss'; readonly identity: Buffer }
+  /** Nothing, or nothing usable: `bytes` of what is there then. */
+  | { readonly kind: 'miss'; readonly bytes: Buffer }
 
 /** What somebody who waits for another's load may find. */
 export interface WaitedRead {
@@ -50,7 +51,12 @@ export interface SharedTierOptions {
 /** Records of the log that are looked at for tags that became known late. */
 const MAX_LOOKED_BACK = 200
 const NOTHING = Buffer.alloc(0)
-const MISS: SharedRead = { kind: 'miss', identity: NOTHING }
+const MISS: SharedRead = { kind: 'miss', bytes: NOTHING }
+
+/** What tells the entry that was read from another of the same key; empty if there was none. */
+export function identityOf({ bytes }: SharedRead): Buffer {
+  return bytes.subarray(0, IDENTITY_BYTES)
+}
 
 /** Reads of Redis (L2), in which only current entries are hits. */
 export class SharedTier {
@@ -85,9 +91,20 @@ export class SharedTier {
   async readMany(keys: readonly string[]): Promise<SharedRead[]> {
     const askedMs = this.#options.clock.monotonicMs()
     const all = await this.#coalescer.getMany(keys.map((key) => this.#options.layout.entry(key)))
-    return Promise.all(
-      keys.map(async (key, index) => this.examine(key, all[index] ?? null, askedMs)),
-    )
+    const asked: Promise<unknown>[] = []
+    const reads: SharedRead[] = []
+    const nowMs = this.#options.clock.monotonicMs()
+    for (let index = 0; index < keys.length; index++) {
+      const read = this.examine(keys[index] as string, all[index] ?? null, askedMs, nowMs)
+      if (read instanceof Promise) {
+        reads.push(MISS)
+        asked.push(read.then((answer) => (reads[index] = answer)))
+      } else {
+        reads.push(read)
+      }
+    }
+    if (asked.length > 0) await Promise.all(asked)
+    return reads
   }
 
   /** The entry, and what the holder of the key's lease may have left instead of one. */
@@ -104,18 +121,22 @@ export class SharedTier {
   }
 
   /** What an entry's bytes are worth now. */
-  examine(key: string, bytes: Buffer | null, askedMs: number): SharedRead | Promise<SharedRead> {
+  examine(
+    key: string,
+    bytes: Buffer | null,
+    askedMs: number,
+    nowMs: number = this.#options.clock.monotonicMs(),
+  ): SharedRead | Promise<SharedRead> {
     if (bytes === null) return MISS
-    const { format, state, clock } = this.#options
+    const { format, state } = this.#options
     const header = format.header(bytes)
-    const identity = bytes.subarray(0, IDENTITY_BYTES)
-    if (header === undefined) return { kind: 'miss', identity }
+    if (header === undefined) return { kind: 'miss', bytes }
     const verdict = state.judge(key, header)
-    if (verdict === 'outdated') return { kind: 'miss', identity }
-    if (verdict === 'ask' || clock.monotonicMs() > state.trustedUntilMs) {
+    if (verdict === 'outdated') return { kind: 'miss', bytes }
+    if (verdict === 'ask' || nowMs > state.trustedUntilMs) {
       return this.#ask(key, bytes, header, askedMs)
     }
-    return this.#hit(key, bytes, header, askedMs)
+    return this.#hit(key, bytes, header, askedMs, nowMs)
   }
 
   /** Reads the versions of tags that are not known, and makes those that Redis does not have. */
@@ -128,6 +149,8 @@ export class SharedTier {
       layout.version,
       ...wanted.map(({ name }) => layout.tag(name)),
     ])
+    // What is loaded or written from now on includes it; a tag made below must not be younger.
+    if (last !== null) state.sawVersion(Number(last.toString()))
     await Promise.all(
       wanted.map(async (record, index) => {
         const version = found[index] ?? null
@@ -208,14 +231,13 @@ export class SharedTier {
     askedMs: number,
   ): Promise<SharedRead> {
     const { layout, state } = this.#options
-    const identity = bytes.subarray(0, IDENTITY_BYTES)
     const records = header.tags.map((tag) => state.tags.record(tag))
     const [last = null, stored = null, ...versions] = await this.#coalescer.getMany([
       layout.version,
       layout.patterns,
       ...header.tags.map((tag) => layout.tag(tag)),
     ])
-    if (last === null || stored === null) return { kind: 'miss', identity }
+    if (last === null || stored === null) return { kind: 'miss', bytes }
     const lastVersion = Number(last.toString())
     state.sawVersion(lastVersion)
     for (const [index, record] of records.entries()) {
@@ -232,19 +254,25 @@ export class SharedTier {
       ) ||
       versions.some((version) => version === null || Number(version.toString()) > header.version) ||
       state.judge(key, header) === 'outdated'
-    return isOutdated ? { kind: 'miss', identity } : this.#hit(key, bytes, header, askedMs)
+    return isOutdated ? { kind: 'miss', bytes } : this.#hit(key, bytes, header, askedMs)
   }
 
-  #hit(key: string, bytes: Buffer, header: EntryHeader, askedMs: number): SharedRead {
+  #hit(
+    key: string,
+    bytes: Buffer,
+    header: EntryHeader,
+    askedMs: number,
+    nowMs: number = this.#options.clock.monotonicMs(),
+  ): SharedRead {
     const { format, layout, onUnreadable } = this.#options
-    const identity = bytes.subarray(0, IDENTITY_BYTES)
     try {
-      const value = format.value(layout.entry(key), bytes)
-      const ageMs = Math.max(0, (this.serverMs ?? header.createdMs) - header.createdMs)
-      return { kind: 'hit', value, header, ageMs, sizeBytes: bytes.length, identity, askedMs }
+      const value = format.value(() => layout.entry(key), bytes)
+      const offsetMs = this.#serverOffsetMs
+      const ageMs = offsetMs === undefined ? 0 : Math.max(0, nowMs + offsetMs - header.createdMs)
+      return { kind: 'hit', value, header, ageMs, sizeBytes: bytes.length, bytes, askedMs }
     } catch (error) {
       onUnreadable(error)
-      return { kind: 'miss', identity }
+      return { kind: 'miss', bytes }
     }
   }
 }

@@ -17,7 +17,6 @@ export interface WritesOptions {
   readonly store: EntryStore
   readonly invalidations: Invalidations
   readonly side: RedisSide | undefined
-  readonly isUsable: () => boolean
   readonly timeoutMs: number
   readonly random: () => number
 }
@@ -51,15 +50,16 @@ export class Writes {
         store.keepWritten(fence, value, facts, tags, undefined)
         return { status: 'done' }
       }
-      if (!this.#options.isUsable()) throw new RedisUnavailableError()
+      await this.#options.invalidations.settled()
       await side.shared.ensureTags(tags)
       const lifeMs = facts.ttlMs + Math.max(facts.staleMs, facts.graceMs)
       const { serverMs } = side.shared
       const reply = await side.writer.write(key, encoded, lifeMs, {
         version: state.version,
-        notAfterMs: serverMs === undefined ? undefined : serverMs + timeoutMs,
+        // A cluster's nodes have a clock each, so one of them cannot judge by another's.
+        notAfterMs:
+          serverMs === undefined || side.runner.link.isCluster ? undefined : serverMs + timeoutMs,
       })
-      side.shared.heardServerTime(clock.monotonicMs(), reply.serverMs)
       if (!reply.isStored) throw new RedisUnavailableError()
       state.sawVersion(reply.version)
       this.#options.invalidations.remember({ keys: [key] })

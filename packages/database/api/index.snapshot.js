@@ -25,6 +25,7 @@ export class MongoManager {
   collection(_) {}
   async find(_, _, _) {}
   async findOne(_, _, _) {}
+  async aggregate(_, _, _) {}
   async updateOne(_, _, _) {}
   async insertMany(_, _, _) {}
   async ping() {}
@@ -39,17 +40,36 @@ export class MongoOperationError extends DharmaError {
   namespace
   constructor(_, _, _, _) {}
 }
+export class PointLoader {
+  target
+  keyColumn
+  text
+  maxBatch
+  options
+  batch
+  constructor(_, _, _, _) {}
+  load(_) {}
+  sendTurn
+  async send(_) {}
+}
 export class PostgresConnectionError extends DharmaError {
   name
   code
 }
 export class PostgresManager {
   settings
-  pool
+  sessions
+  runner
+  listener
   metrics
   constructor(_) {}
   async connect() {}
-  async query(_, _, _) {}
+  query(_, _, _) {}
+  stream(_, _, _) {}
+  loadMany(_, _, _, _) {}
+  loader(_, _, _) {}
+  listen(_, _, _) {}
+  async notify(_, _, _) {}
   async transaction(_, _) {}
   async copyInto(_, _, _) {}
   async ping(_) {}
@@ -57,7 +77,6 @@ export class PostgresManager {
   async close(_) {}
   async [Symbol.asyncDispose]() {}
   async transactOnce(_, _) {}
-  async withSession(_, _) {}
 }
 export class PostgresQueryError extends DharmaError {
   name

@@ -3,6 +3,9 @@ import { Fifo } from './fifo.ts'
 import type { Batch, PoolTask } from './pool-task.ts'
 import { BATCH_LIMIT, OUTSTANDING_LIMIT, slotLimit } from './protocol.ts'
 
+/** Tasks of medium length that may lie ready behind those that run. */
+const READY_LIMIT = 3
+
 /**
  * The tasks in the hands of one worker. It begins them in the order in which they were sent, at
  * most `concurrency` at once; the same order is followed here, so that a task's time limit counts
@@ -36,9 +39,10 @@ export class HeldTasks {
     return this.#long > this.#concurrency
   }
 
-  /** Whether everything here runs and nothing waits. */
-  get isJustFull(): boolean {
-    return this.size === this.#concurrency && this.#long === this.size
+  /** Whether as many run as can, and not many lie ready behind them. */
+  get isBarelyFull(): boolean {
+    const ready = this.size - this.#concurrency
+    return ready >= 0 && ready < READY_LIMIT && this.#long === this.size
   }
 
   /** Of what was sent last. */

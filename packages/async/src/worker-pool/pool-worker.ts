@@ -50,7 +50,7 @@ export class PoolWorker {
     this.#stall = new StallWatch(owner.clock, owner.abortGraceMs, () => this.#onSilence())
     this.#channel = open({
       onMessage: (message) => this.#onMessage(message),
-      onCorrupt: (cause) => this.#onCorrupt(cause),
+      onCorrupt: (cause) => this.condemn('channel', cause),
       onExit: (exit) => this.#onExit(exit),
     })
   }
@@ -62,8 +62,8 @@ export class PoolWorker {
 
   /** Whether a task may lie ready behind those that run, since it can be taken back at any time. */
   get canHoldReady(): boolean {
-    const isFree = this.phase === 'ready' && !this.#stall.isSilent && this.held.isJustFull
-    return isFree && this.#channel.decidesAtOnce && this.#untilWorn > 0
+    if (this.phase !== 'ready' || this.#stall.isSilent || this.#untilWorn <= 0) return false
+    return this.#channel.decidesAtOnce && this.held.isBarelyFull
   }
 
   /** For a worker that has nothing to do: what lies ready here goes back to the queue. */
@@ -75,24 +75,22 @@ export class PoolWorker {
   send(tasks: readonly PoolTask[]): void {
     const batch: Batch = { unanswered: 0 }
     const flat: unknown[] = []
-    const definitions: protocol.FunctionDefinition[] = []
+    const fresh = new Set<protocol.FunctionDefinition>()
     for (const task of tasks) {
       const slot = this.held.take(task, batch)
       task.worker = this
       this.#channel.offer(slot, task.ticket)
       flat.push(task.ticket, slot, task.fn.index, task.args)
-      if (this.#defined[task.fn.index] !== true && !definitions.includes(task.fn.definition)) {
-        definitions.push(task.fn.definition)
-      }
+      if (this.#defined[task.fn.index] !== true) fresh.add(task.fn.definition)
     }
-    const message = [protocol.TASKS, definitions.length === 0 ? 0 : definitions, flat] as const
+    const message = [protocol.TASKS, fresh.size === 0 ? 0 : [...fresh], flat] as const
     try {
       this.#channel.send(message, tasks[0]?.transfer)
     } catch (cause) {
       this.#onUnsendable(tasks, cause)
       return
     }
-    for (const [index] of definitions) this.#defined[index] = true
+    for (const [index] of fresh) this.#defined[index] = true
     this.held.lineUp(tasks)
     this.held.promote(this.#owner.clock.monotonicMs())
   }
@@ -124,7 +122,7 @@ export class PoolWorker {
     const ticket = this.#stall.look(this.answered, this.held.lastTicket)
     if (ticket === undefined) return
     if (!this.held.all().some((task) => task.ticket <= ticket && !this.hasBegun(task))) return
-    this.#returnUnbegun()
+    this.#returnUnbegun(true)
     this.#channel.send([protocol.ABORT, protocol.NO_TASK, encodeThrown(undefined)])
     this.#stall.asked()
   }
@@ -153,7 +151,7 @@ export class PoolWorker {
     this.#endReason = reason
     this.#endError = error
     this.#drain()
-    this.#returnUnbegun()
+    this.#returnUnbegun(reason === 'late')
     if (!wasLeaving) this.#owner.onLeaving(this)
     this.#terminate()
   }
@@ -166,16 +164,18 @@ export class PoolWorker {
     this.#giveUp?.cancel()
     this.#channel.terminate()
     const gone = { exitCode: undefined, signal: undefined, isOutOfMemory: false }
-    this.#giveUp = this.#owner.clock.setTimeout(() => this.#onExit(gone), GIVE_UP_MS, {
-      keepsAlive: false,
-    })
+    this.#armGiveUp(() => this.#onExit(gone))
+  }
+
+  #armGiveUp(then: () => void): void {
+    this.#giveUp = this.#owner.clock.setTimeout(then, GIVE_UP_MS, { keepsAlive: false })
   }
 
   #onMessage(message: unknown): void {
     if (this.phase === 'ended') return
     if (message === protocol.BELL) this.#drain()
     else if (!Array.isArray(message) || !this.#accept(message as unknown as protocol.PoolMessage)) {
-      this.#onCorrupt(new TypeError('a message that no worker of this pool sends'))
+      this.condemn('channel', new TypeError('a message that no worker of this pool sends'))
     }
   }
 
@@ -213,8 +213,9 @@ export class PoolWorker {
         return true
       }
       case protocol.ABORT_SEEN:
-        if (first === protocol.NO_TASK) this.#onAnswer()
-        else this.#overdue.seen(first as number)
+        this.#overdue.seen(first as number)
+        if (first === protocol.NO_TASK) this.#stall.clear()
+        this.#afterRelease()
         return true
       case protocol.HEAP:
         this.heapBytes = first as number
@@ -234,9 +235,8 @@ export class PoolWorker {
 
   readonly #onResult = (slot: number, value: unknown, durationMs: number): void => {
     const task = this.held.at(slot)
-    if (task === undefined) return
-    this.#answer(task, durationMs)
-    if (task.resolve(value)) this.#owner.counters.count('completed')
+    if (task !== undefined) this.#answer(task, durationMs)
+    if (task?.resolve(value) === true) this.#owner.counters.count('completed')
   }
 
   #drain(): void {
@@ -269,18 +269,15 @@ export class PoolWorker {
   #stop(): void {
     if (this.#giveUp !== undefined) return
     this.#channel.send([protocol.STOP])
-    this.#giveUp = this.#owner.clock.setTimeout(() => this.#terminate(), GIVE_UP_MS, {
-      keepsAlive: false,
-    })
+    this.#armGiveUp(() => this.#terminate())
   }
 
   #onUnsendable(tasks: readonly PoolTask[], cause: unknown): void {
     for (const task of tasks) this.held.release(task)
-    if (tasks.length > 1) {
-      for (const task of tasks) this.send([task])
-      return
+    for (const task of tasks) {
+      if (tasks.length > 1) this.send([task])
+      else refuseTask(task, 'arguments', cause, this.#owner, this.id)
     }
-    for (const task of tasks) refuseTask(task, 'arguments', cause, this.#owner, this.id)
     this.#afterRelease()
   }
 
@@ -291,21 +288,19 @@ export class PoolWorker {
     return true
   }
 
-  #returnUnbegun(): void {
-    const returned = this.held.all().filter((task) => this.#takeBack(task) && !task.isSettled)
+  /** With `isSuspect`, what is given back too often stays, and fails if the worker ends over it. */
+  #returnUnbegun(isSuspect = false): void {
+    const returned = this.held.all().filter((task) => {
+      if (isSuspect && ++task.moves > MOVES_LIMIT) return false
+      return this.#takeBack(task) && !task.isSettled
+    })
     if (returned.length > 0) this.#owner.onReturned(returned)
   }
 
   /** What others run on a worker that still answers, they may finish; nothing new comes to it. */
   #onStuck(task: PoolTask, isResponsive: boolean): void {
     if (isResponsive && this.held.isAwaited) this.leave('ended', task.stopReason)
-    if (isResponsive && this.held.isAwaited) return
-    this.condemn('ended', task.stopReason)
-  }
-
-  #onAnswer(): void {
-    this.#stall.clear()
-    if (this.phase === 'ready') this.#owner.onRoom(this)
+    else this.condemn('ended', task.stopReason)
   }
 
   /** What it runs may run on; if it runs nothing, something that was left behind blocks it. */
@@ -314,15 +309,11 @@ export class PoolWorker {
       this.condemn('late', new TypeError('blocked by what a task left behind'))
   }
 
-  #onCorrupt(cause: unknown): void {
-    this.condemn('channel', cause)
-  }
-
   #onExit(exit: ChannelExit): void {
     if (this.phase === 'ended') return
     this.#drain()
-    const wasLive = this.phase === 'starting' || this.phase === 'ready'
     const wasStarting = this.phase === 'starting'
+    const wasLive = wasStarting || this.phase === 'ready'
     this.phase = 'ended'
     this.#giveUp?.cancel()
     this.#overdue.close()

@@ -91,7 +91,9 @@ describe.each(kinds)('a pool of kind %s', { timeout: 30_000 }, (kind) => {
   })
 
   it('spreads tasks over its workers', async () => {
-    await using pool = openPool(kind, { min: 2 })
+    const reports = new Reports()
+    await using pool = openPool(kind, { min: 2, onEvent: reports.onEvent })
+    await reports.reached('worker-ready', 2)
     const places = await Promise.all(
       Array.from({ length: 40 }, () => pool.run('spinThenTell', [2])),
     )

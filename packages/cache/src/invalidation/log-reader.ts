@@ -67,7 +67,7 @@ export class LogReader {
     const { signal } = this.#closing
     while (!signal.aborted) {
       try {
-        await this.#whenReady(signal)
+        await this.#options.link.whenReady(signal)
         this.#watchSilence()
         if (this.#lastId === undefined) await this.#restart(false)
         else await this.#readOnce(this.#lastId)
@@ -137,20 +137,5 @@ export class LogReader {
     const { clock, silenceMs, link } = this.#options
     this.#silence?.cancel()
     this.#silence = clock.setTimeout(() => link.reset(), silenceMs, { keepsAlive: false })
-  }
-
-  #whenReady(signal: AbortSignal): Promise<void> {
-    const { link } = this.#options
-    if (link.isReady) return Promise.resolve()
-    return new Promise((resolve, reject) => {
-      const settle = (): void => {
-        link.client.off('ready', settle)
-        signal.removeEventListener('abort', settle)
-        if (signal.aborted) reject(signal.reason as Error)
-        else resolve()
-      }
-      link.client.on('ready', settle)
-      signal.addEventListener('abort', settle)
-    })
   }
 }

@@ -3,10 +3,10 @@
  * mapped table, with the turn in which it was put there. Two keys may share a place; the younger wins.
  */
 export class GhostTable {
-  #fingerprints: Uint32Array<ArrayBuffer>
-  #turns: Uint32Array<ArrayBuffer>
+  readonly #fingerprints: Uint32Array<ArrayBuffer>
+  readonly #turns: Uint32Array<ArrayBuffer>
   #turn = 0
-  #lifetime: number
+  readonly #lifetime: number
 
   /** @param capacity Evictions after which a key is forgotten. */
   constructor(capacity: number) {
@@ -33,16 +33,6 @@ export class GhostTable {
     this.#fingerprints[place] = 0
     this.#turns[place] = (this.#turn - this.#lifetime) >>> 0
     return true
-  }
-
-  /** Forgets all, and remembers `capacity` evictions from now on. */
-  resize(capacity: number): void {
-    this.#lifetime = Math.max(1, capacity)
-    const places = placesFor(this.#lifetime)
-    if (places === this.#fingerprints.length) return
-    this.#fingerprints = new Uint32Array(places)
-    this.#turns = new Uint32Array(places)
-    this.#turn = 0
   }
 }
 

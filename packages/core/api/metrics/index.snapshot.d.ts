@@ -15,11 +15,6 @@ export interface CreateMetricsOptions {
 export interface CreateSharedMetricsOptions {
   readonly sizeBytes?: number;
 }
-export interface PrometheusRegistry {
-  registerMetric(_: never): void;
-  getSingleMetric(_: string): unknown;
-  getMetricsAsArray(): readonly unknown[];
-}
 // #endregion
 
 // #region Classes
@@ -76,16 +71,6 @@ export declare const NAMED_BOUNDS: Readonly<Record<NamedBounds, {
 // #endregion
 
 // #region Referenced (internal)
-type AnyFamily = CounterFamily | GaugeFamily | HistogramFamily;
-interface MetricDefinition {
-  readonly kind: MetricKind;
-  readonly name: string;
-  readonly help: string;
-  readonly labels: readonly string[];
-  readonly maxSeries: number;
-  readonly exemplars: boolean;
-  readonly bounds: readonly number[];
-}
 interface MetricsHomeOptions {
   readonly registry: PrometheusRegistry;
   readonly prefix: string;
@@ -98,4 +83,5 @@ type NamedBounds = Extract<HistogramOptions["bounds"], string>;
 // #region Other
 export { EXPOSITION_CONTENT_TYPES }
 export { noopMetrics }
+export { PrometheusRegistry }
 // #endregion

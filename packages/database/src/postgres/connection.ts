@@ -16,6 +16,10 @@ export class PostgresConnection {
   readonly statements: StatementNames
   /** The server's process, for cancelling. */
   readonly processId: number
+  /** Whether someone has it on lease at the moment. */
+  isInUse = false
+  /** What stands for the statement under way, if there is one. */
+  underWay: object | undefined
 
   private constructor(client: Client, maxStatements: number) {
     this.client = client
@@ -26,9 +30,10 @@ export class PostgresConnection {
   /** @throws PostgresConnectionError */
   static async open(
     settings: ConnectionSettings,
-    { signal, onDead }: CreateContext,
+    { signal, onDead }: Pick<CreateContext, 'signal' | 'onDead'>,
+    { pipeline = false }: { readonly pipeline?: boolean } = {},
   ): Promise<PostgresConnection> {
-    const client = new Client(clientConfig(settings))
+    const client = new Client({ ...clientConfig(settings), pipeline })
     client.on('error', onDead)
     client.on('end', () => onDead(new PostgresConnectionError('the server ended the session')))
     const abort = (): void => destroySocket(client)
@@ -42,6 +47,14 @@ export class PostgresConnection {
     } finally {
       signal.removeEventListener('abort', abort)
     }
+  }
+
+  /** Tells the driver that a prepared statement is gone, which otherwise remembers all it ever had. */
+  forget(name: string): void {
+    const { parsedStatements } = this.client.connection as {
+      parsedStatements?: Record<string, string>
+    }
+    if (parsedStatements !== undefined) delete parsedStatements[name]
   }
 
   /** Says farewell to the server; use {@link destroy} when it may not answer. */
@@ -85,6 +98,33 @@ function clientConfig({
     connectionTimeoutMillis: connectTimeoutMs,
     keepAlive: true,
     ...(applicationName === undefined ? {} : { application_name: applicationName }),
+  }
+}
+
+/**
+ * Asks the server, on a connection of its own, whether a session is at work. `undefined` where the
+ * server does not answer within the time to connect; false also for a session that is gone.
+ */
+export async function isWorkingOnServer(
+  settings: ConnectionSettings,
+  processId: number,
+): Promise<boolean | undefined> {
+  const client = new Client({
+    ...clientConfig(settings),
+    query_timeout: settings.connectTimeoutMs,
+  })
+  client.on('error', () => destroySocket(client))
+  try {
+    await client.connect()
+    const { rows } = await client.query<{ state: string }>({
+      text: 'select state from pg_stat_activity where pid = $1',
+      values: [processId],
+    })
+    return rows[0]?.state === 'active'
+  } catch {
+    return undefined
+  } finally {
+    destroySocket(client)
   }
 }
 

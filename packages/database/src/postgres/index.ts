@@ -6,8 +6,23 @@ export {
   PostgresQueryError,
   PostgresTimeoutError,
 } from './errors.ts'
-export { PostgresManager } from './postgres-manager.ts'
-export type { PostgresManagerOptions, PostgresPoolOptions } from './postgres-options.ts'
+export type {
+  ListenGap,
+  ListenOptions,
+  Notification,
+  NotificationHandler,
+  Subscription,
+} from './listener.ts'
+export type { LoadManyOptions, PointKey } from './load-many.ts'
+export type { FastLaneStats, FastLaneTotals } from './pipeline/lane-stats.ts'
+export { PointLoader, type PointLoaderOptions } from './point-loader.ts'
+export { PostgresManager, type PostgresStats } from './postgres-manager.ts'
+export type {
+  PipelineOptions,
+  PostgresManagerOptions,
+  PostgresPoolOptions,
+} from './postgres-options.ts'
+export type { StreamOptions } from './row-stream.ts'
 export type { QueryOptions, QueryResult } from './session.ts'
 export { sql, type SqlStatement } from './sql.ts'
 export { Transaction, type TransactionOptions } from './transaction.ts'

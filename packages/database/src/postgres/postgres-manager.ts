@@ -1,16 +1,36 @@
-import { ConnectionPool, type PoolStats } from '@dharma/async/connection-pool'
+import type { PoolStats } from '@dharma/async/connection-pool'
 import type { CopyIntoOptions, CopyResult, CopyRows } from './copy/copy-into.ts'
-import { PostgresConnection } from './connection.ts'
-import { PostgresQueryError, PostgresTimeoutError, wrapPostgresError } from './errors.ts'
+import { PostgresQueryError } from './errors.ts'
+import {
+  Listener,
+  type ListenOptions,
+  type NotificationHandler,
+  type Subscription,
+} from './listener.ts'
+import { loadMany, type LoadManyOptions, type PointKey } from './load-many.ts'
+import type { FastLaneStats } from './pipeline/lane-stats.ts'
+import { PointLoader, type PointLoaderOptions } from './point-loader.ts'
 import {
   resolvePostgresOptions,
   type PostgresManagerOptions,
   type PostgresSettings,
 } from './postgres-options.ts'
 import { QueryMetrics } from './query-metrics.ts'
-import { Session, StaleStatementError, type QueryOptions, type QueryResult } from './session.ts'
+import { streamRows, type StreamOptions } from './row-stream.ts'
+import type { QueryOptions, QueryResult } from './session.ts'
+import { Sessions } from './sessions.ts'
 import type { SqlStatement } from './sql.ts'
+import { StatementRunner } from './statement-runner.ts'
 import { beginStatement, Transaction, type TransactionOptions } from './transaction.ts'
+
+/** The pool of exclusive sessions, and the shared connections beside it. */
+export interface PostgresStats extends PoolStats {
+  /** `undefined` where `pipeline` is off. */
+  readonly pipeline: FastLaneStats | undefined
+}
+
+const NO_VALUES: readonly unknown[] = []
+const NO_OPTIONS: QueryOptions = {}
 
 /** The server asks for the transaction to be run again: serialization failure, deadlock. */
 const RETRY_STATES: ReadonlySet<string> = new Set(['40001', '40P01'])
@@ -21,30 +41,19 @@ const RETRY_STATES: ReadonlySet<string> = new Set(['40001', '40P01'])
  */
 export class PostgresManager implements AsyncDisposable {
   readonly #settings: PostgresSettings
-  readonly #pool: ConnectionPool<PostgresConnection>
+  readonly #sessions: Sessions
+  readonly #runner: StatementRunner
+  readonly #listener: Listener
   readonly #metrics: QueryMetrics
 
   /** @throws TypeError for a wrong URL, RangeError naming option, limit and value */
   constructor(options: PostgresManagerOptions) {
     const settings = resolvePostgresOptions(options)
-    const { pool, name, connectTimeoutMs, clock, random, metrics } = settings
     this.#settings = settings
-    this.#metrics = new QueryMetrics(metrics, name, clock)
-    this.#pool = new ConnectionPool<PostgresConnection>(
-      {
-        create: (context) => PostgresConnection.open(settings, context),
-        destroy: async (connection, reason) => {
-          if (reason === 'idle' || reason === 'lifetime' || reason === 'surplus')
-            await connection.end()
-          connection.destroy()
-        },
-        validate: async ({ client }) => {
-          await client.query('select 1')
-          return true
-        },
-      },
-      { ...pool, name, clock, random, metrics, createTimeoutMs: connectTimeoutMs },
-    )
+    this.#metrics = new QueryMetrics(settings.metrics, settings.name, settings.clock)
+    this.#sessions = new Sessions(settings)
+    this.#runner = new StatementRunner(settings, this.#sessions, this.#metrics)
+    this.#listener = new Listener(settings)
   }
 
   /**
@@ -52,30 +61,81 @@ export class PostgresManager implements AsyncDisposable {
    * Operations connect by themselves if this was not called. @throws CreateFailedError
    */
   async connect(): Promise<this> {
-    await this.#pool.connect()
+    await this.#sessions.connect()
     return this
   }
 
   /**
-   * Runs one statement: text with `$1` … and its values, or a statement made by `sql`.
+   * Runs one statement: text with `$1` … and its values, or a statement made by `sql`. Statements
+   * known to be short share connections (see `pipeline`); a statement that only reads is sent again
+   * when its connection is lost, any other never.
    * @throws PostgresQueryError, PostgresConnectionError, PostgresTimeoutError, AcquireTimeoutError
    */
-  async query<Row = Record<string, unknown>>(
+  query<Row = Record<string, unknown>>(
     statement: string | SqlStatement,
-    values: readonly unknown[] = [],
-    options: QueryOptions = {},
+    values: readonly unknown[] = NO_VALUES,
+    options: QueryOptions = NO_OPTIONS,
   ): Promise<QueryResult<Row>> {
+    const result =
+      typeof statement === 'string'
+        ? this.#runner.run(statement, values, options)
+        : this.#runner.run(statement.text, statement.values, options)
+    return result as Promise<QueryResult<Row>>
+  }
+
+  /**
+   * The rows of one statement at constant memory, in a session of their own for as long as the loop
+   * over them lasts. `timeoutMs` is the longest time of each batch.
+   * @throws PostgresQueryError, PostgresConnectionError, PostgresTimeoutError, AcquireTimeoutError
+   */
+  stream<Row = Record<string, unknown>>(
+    statement: string | SqlStatement,
+    values: readonly unknown[] = NO_VALUES,
+    { timeoutMs = this.#settings.queryTimeoutMs, ...options }: StreamOptions = {},
+  ): AsyncGenerator<Row, void, undefined> {
     const prepared = typeof statement === 'string' ? { text: statement, values } : statement
-    return this.#metrics.time('query', () => {
-      return this.#withSession(options, async (session, remainingMs) => {
-        try {
-          return await session.query<Row>(prepared, remainingMs(), options.signal)
-        } catch (error) {
-          if (!(error instanceof StaleStatementError)) throw error
-          return session.query<Row>(prepared, remainingMs(), options.signal)
-        }
-      })
-    })
+    return streamRows<Row>(this.#sessions, prepared, { ...options, timeoutMs })
+  }
+
+  /**
+   * The rows of `keys`, in their order, `undefined` where there is none.
+   * @param table as SQL writes it: `posts`, `app.posts`, `"Posts"`
+   * @param keyColumn a column whose values are unique
+   */
+  loadMany<Row = Record<string, unknown>>(
+    table: string,
+    keyColumn: string,
+    keys: readonly PointKey[],
+    options: LoadManyOptions = {},
+  ): Promise<(Row | undefined)[]> {
+    return loadMany<Row>(this, table, keyColumn, keys, options)
+  }
+
+  /** A loader that reads the rows asked for in the same turn of the event loop by one statement. */
+  loader<Row = Record<string, unknown>>(
+    table: string,
+    keyColumn: string,
+    options: PointLoaderOptions = {},
+  ): PointLoader<Row> {
+    return new PointLoader<Row>(this, table, keyColumn, options)
+  }
+
+  /**
+   * Calls `handler` with each notification of `channel`, on a connection that all channels share.
+   * It is opened anew when it is lost; what was sent meanwhile is lost too, which `onGap` says.
+   * @throws PostgresConnectionError when it cannot be opened now
+   */
+  listen(
+    channel: string,
+    handler: NotificationHandler,
+    options: ListenOptions = {},
+  ): Promise<Subscription> {
+    return this.#listener.listen(channel, handler, options)
+  }
+
+  /** Sends a notification to all who listen on `channel`. */
+  async notify(channel: string, payload = '', options: QueryOptions = NO_OPTIONS): Promise<void> {
+    await this.query('select pg_notify($1, $2)', [channel, payload], options)
   }
 
   /**
@@ -117,7 +177,7 @@ export class PostgresManager implements AsyncDisposable {
     options: CopyIntoOptions = {},
   ): Promise<CopyResult> {
     return this.#metrics.time('copy', () => {
-      return this.#withSession({ signal: options.signal }, (session) => {
+      return this.#sessions.use({ signal: options.signal }, (session) => {
         return session.copyInto(table, rows, options)
       })
     })
@@ -128,13 +188,16 @@ export class PostgresManager implements AsyncDisposable {
     await this.query('select 1', [], options)
   }
 
-  stats(): PoolStats {
-    return this.#pool.stats()
+  stats(): PostgresStats {
+    return { ...this.#sessions.stats(), pipeline: this.#runner.laneStats() }
   }
 
   /** Lets running operations end within `deadlineMs`, then closes all connections. */
   async close({ deadlineMs = 5_000 }: { readonly deadlineMs?: number } = {}): Promise<void> {
-    await this.#pool.drain({ deadlineMs })
+    const { clock } = this.#settings
+    const endMs = clock.monotonicMs() + deadlineMs
+    await Promise.all([this.#runner.close(deadlineMs), this.#listener.close()])
+    await this.#sessions.close(Math.max(1, endMs - clock.monotonicMs()))
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -146,7 +209,7 @@ export class PostgresManager implements AsyncDisposable {
     options: TransactionOptions,
   ): Promise<R> {
     const timeoutMs = options.timeoutMs ?? this.#settings.queryTimeoutMs
-    return this.#withSession(options, async (session) => {
+    return this.#sessions.use(options, async (session) => {
       const control = (text: string): Promise<unknown> => {
         return session.query({ text, values: [] }, timeoutMs)
       }
@@ -168,37 +231,4 @@ export class PostgresManager implements AsyncDisposable {
       return result
     })
   }
-
-  /** Lends a session for `work`; the time spent waiting for it counts. */
-  async #withSession<R>(
-    { timeoutMs = this.#settings.queryTimeoutMs, signal }: QueryOptions,
-    work: (session: Session, remainingMs: () => number) => Promise<R>,
-  ): Promise<R> {
-    if (!(timeoutMs > 0)) throw new RangeError(`timeoutMs must be above 0, got ${timeoutMs}`)
-    const { clock } = this.#settings
-    const deadlineMs = clock.monotonicMs() + timeoutMs
-    const lease = await this.#pool.acquire({ timeoutMs, signal })
-    const session = new Session(lease.resource, this.#settings, clock)
-    try {
-      return await work(session, () => Math.max(1, deadlineMs - clock.monotonicMs()))
-    } catch (error) {
-      // What was left of the time when the statement was sent is of no interest to the caller.
-      if (error instanceof PostgresTimeoutError) throw new PostgresTimeoutError('query', timeoutMs)
-      throw asOwn(error)
-    } finally {
-      const giveBack = (): void => {
-        if (session.isBroken) lease.destroy()
-        else lease.release()
-      }
-      // The caller has his answer; the session comes back when the server has let go of it.
-      if (session.settling === undefined) giveBack()
-      else void session.settling.finally(giveBack)
-    }
-  }
-}
-
-/** Errors of the driver wrapped; the caller's own, and ours, as they are. */
-function asOwn(error: unknown): unknown {
-  const isDriverError = error instanceof Error && 'severity' in error && 'routine' in error
-  return isDriverError ? wrapPostgresError(error) : error
 }

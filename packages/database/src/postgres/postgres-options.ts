@@ -8,6 +8,12 @@ export interface PostgresManagerOptions {
   /** How the server and its operators name this service. @default none */
   readonly applicationName?: string
   readonly pool?: PostgresPoolOptions
+  /**
+   * Sends short single statements of many callers over a few shared connections, beside those of
+   * the pool, without waiting for the answers of others. Which ones, is found out by their times;
+   * false, or `maxStatements: 0`, sends all through the pool. @default true
+   */
+  readonly pipeline?: boolean | PipelineOptions
   /** Longest time of a statement, waiting for a connection included. Above 0. @default 30_000 */
   readonly queryTimeoutMs?: number
   /** Longest attempt to connect. Above 0. @default 5000 */
@@ -32,11 +38,18 @@ export interface PostgresPoolOptions {
   readonly maxWaiting?: number
 }
 
+export interface PipelineOptions {
+  /** Shared connections at most; how many are best is found out under load. From 1 to 4. @default 4 */
+  readonly maxConnections?: number
+}
+
 export interface PostgresSettings {
   readonly url: string
   readonly name: string
   readonly applicationName: string | undefined
   readonly pool: Required<PostgresPoolOptions>
+  /** Shared connections at most; 0 if there are none. */
+  readonly pipelineConnections: number
   readonly queryTimeoutMs: number
   readonly connectTimeoutMs: number
   readonly maxStatements: number
@@ -52,6 +65,7 @@ export function resolvePostgresOptions(options: PostgresManagerOptions): Postgre
     name = 'postgres',
     applicationName,
     pool: { min = 1, max = 10, idleTimeoutMs = 60_000, maxWaiting = 10_000 } = {},
+    pipeline = true,
     queryTimeoutMs = 30_000,
     connectTimeoutMs = 5_000,
     maxStatements = 256,
@@ -68,11 +82,18 @@ export function resolvePostgresOptions(options: PostgresManagerOptions): Postgre
   if (!Number.isSafeInteger(maxStatements) || maxStatements < 0) {
     throw new RangeError(`maxStatements must be a whole number of at least 0, got ${maxStatements}`)
   }
+  const { maxConnections = 4 } = typeof pipeline === 'boolean' ? {} : pipeline
+  if (!Number.isSafeInteger(maxConnections) || maxConnections < 1 || maxConnections > 4) {
+    throw new RangeError(
+      `pipeline.maxConnections must be a whole number from 1 to 4, got ${maxConnections}`,
+    )
+  }
   return {
     url,
     name,
     applicationName,
     pool: { min, max, idleTimeoutMs, maxWaiting },
+    pipelineConnections: pipeline === false || maxStatements === 0 ? 0 : maxConnections,
     queryTimeoutMs,
     connectTimeoutMs,
     maxStatements,

@@ -1,6 +1,6 @@
 import type { BoundCounter, BoundHistogram, Clock, Metrics } from '@dharma/core'
 
-type Operation = 'query' | 'transaction' | 'copy'
+export type Operation = 'query' | 'transaction' | 'copy'
 
 interface Series {
   readonly seconds: BoundHistogram
@@ -35,17 +35,24 @@ export class QueryMetrics {
     }
   }
 
-  async time<R>(operation: Operation, work: () => Promise<R>): Promise<R> {
+  /** Notes an operation that began at `startedMs` of the monotonic clock and ends now. */
+  record(operation: Operation, startedMs: number, isError: boolean): void {
     const series = this.#series?.[operation]
-    if (series === undefined) return work()
+    if (series === undefined) return
+    if (isError) series.errors.inc()
+    series.seconds.observe((this.#clock.monotonicMs() - startedMs) / 1000)
+  }
+
+  async time<R>(operation: Operation, work: () => Promise<R>): Promise<R> {
+    if (this.#series === undefined) return work()
     const startedMs = this.#clock.monotonicMs()
+    let isError = true
     try {
-      return await work()
-    } catch (error) {
-      series.errors.inc()
-      throw error
+      const result = await work()
+      isError = false
+      return result
     } finally {
-      series.seconds.observe((this.#clock.monotonicMs() - startedMs) / 1000)
+      this.record(operation, startedMs, isError)
     }
   }
 }

@@ -1,4 +1,5 @@
 import type { Clock } from '@dharma/core'
+import type * as pg from 'pg'
 import { toError } from '@dharma/core'
 import {
   copyRowsInto,
@@ -30,7 +31,7 @@ export interface QueryResult<Row> {
 /** How long a cancelled statement may take to end before its session is given up. */
 const CANCEL_GRACE_MS = 1_000
 /** A cached plan that no longer fits (0A000), a prepared statement that is gone (26000). */
-const STALE_STATEMENT: ReadonlySet<string> = new Set(['0A000', '26000'])
+export const STALE_STATEMENT: ReadonlySet<string> = new Set(['0A000', '26000'])
 
 /** Runs statements one after the other on one session, each within its deadline. */
 export class Session {
@@ -73,7 +74,10 @@ export class Session {
       const { name, evicted } = isOneStatement(text)
         ? this.#connection.statements.use(text)
         : UNNAMED
-      if (evicted !== undefined) await this.#connection.client.query(`deallocate ${evicted}`)
+      if (evicted !== undefined) {
+        await this.#connection.client.query(`deallocate ${evicted}`)
+        this.#connection.forget(evicted)
+      }
       try {
         return await this.#send<Row>(text, values, name)
       } catch (error) {
@@ -93,6 +97,17 @@ export class Session {
     }
   }
 
+  /** Runs `work` on the session's client within a deadline of its own, as {@link query} does. */
+  async run<R>(
+    operation: string,
+    timeoutMs: number,
+    signal: AbortSignal | undefined,
+    work: (client: pg.Client) => Promise<R>,
+  ): Promise<R> {
+    await this.#settling
+    return this.#bounded(operation, timeoutMs, signal, () => work(this.#connection.client))
+  }
+
   async #send<Row>(
     text: string,
     values: readonly unknown[],
@@ -103,11 +118,7 @@ export class Session {
       values: [...values],
       ...(name === undefined ? {} : { name }),
     })
-    return {
-      rows: result.rows as Row[],
-      rowCount: result.rowCount ?? undefined,
-      command: result.command,
-    }
+    return toQueryResult<Row>(result)
   }
 
   /** The error, marked as worth one more try if only the prepared statement was at fault. */
@@ -130,6 +141,7 @@ export class Session {
   ): Promise<R> {
     signal?.throwIfAborted()
     const working = work()
+    this.#connection.underWay = working
     return new Promise((resolve, reject) => {
       const stop = (reason: Error): void => {
         end()
@@ -142,6 +154,7 @@ export class Session {
       )
       const onAbort = (): void => stop(toError(signal?.reason))
       const end = (): void => {
+        if (this.#connection.underWay === working) this.#connection.underWay = undefined
         timer.cancel()
         signal?.removeEventListener('abort', onAbort)
       }
@@ -173,6 +186,14 @@ export class Session {
     this.#isBroken = true
     this.#connection.destroy()
   }
+}
+
+/** The driver's result in our form. */
+export function toQueryResult<Row>(result: unknown): QueryResult<Row> {
+  // Of several statements in one text, the last one's result is the outcome.
+  const last: unknown = Array.isArray(result) ? result.at(-1) : result
+  const { rows, rowCount, command } = last as pg.QueryResult
+  return { rows, rowCount: rowCount ?? undefined, command }
 }
 
 /** Several statements in one text can be run, but not prepared; a `;` in a string only costs the name. */

@@ -1,0 +1,302 @@
+import { PostgresConnection } from '../connection.ts'
+import { PostgresConnectionError, wrapPostgresError } from '../errors.ts'
+import type { PostgresSettings } from '../postgres-options.ts'
+import { STALE_STATEMENT, toQueryResult } from '../session.ts'
+import { LaneCounter, type FastLaneStats } from './lane-stats.ts'
+import { LaneSizer } from './lane-sizer.ts'
+import { LaneWatch } from './lane-watch.ts'
+import { PipelinedClient, type Sent } from './pipelined-client.ts'
+import type { PipelinedRequest } from './pipelined-request.ts'
+import type { LatencyFloor } from './statement-book.ts'
+
+export const MAX_IN_FLIGHT = 64
+/** From here on a further connection is worth opening. */
+const CROWDED_IN_FLIGHT = 8
+const MAX_LIFETIME_MS = 1_800_000
+const MAX_BACKOFF_MS = 5_000
+const FAREWELL_MS = 1_000
+
+/** What the lane needs of its owner. */
+export interface FastLaneContext {
+  readonly settings: PostgresSettings
+  readonly floor: LatencyFloor
+  /** Runs a request on a connection of its own, now that it has left the lane. */
+  readonly runElsewhere: (request: PipelinedRequest) => void
+  /** A shared connection froze; those that lie idle are probably no better. */
+  readonly onFrozen: () => void
+}
+
+/** Short statements of many callers over a few connections, none waiting for the answers of others. */
+export class FastLane {
+  readonly #context: FastLaneContext
+  readonly #maxConnections: number
+  readonly #sizer: LaneSizer
+  readonly #counter: LaneCounter
+  readonly #watch: LaneWatch
+  readonly #clients: PipelinedClient[] = []
+  #waiting: PipelinedRequest[] = []
+  #opening = 0
+  #failures = 0
+  #openAgainAtMs = 0
+  #isClosed = false
+  readonly #abort = new AbortController()
+  #onEmpty: (() => void) | undefined
+
+  constructor(context: FastLaneContext) {
+    const { settings } = context
+    this.#context = context
+    this.#maxConnections = settings.pipelineConnections
+    this.#sizer = new LaneSizer(this.#maxConnections)
+    this.#counter = new LaneCounter(settings.metrics, settings.name)
+    this.#watch = new LaneWatch({
+      settings,
+      sizer: this.#sizer,
+      counter: this.#counter,
+      clients: this.#clients,
+      waiting: () => this.#waiting,
+      move: (request) => this.#move(request),
+      giveUpFrozen: (client) => this.#giveUpFrozen(client),
+      retire: (client) => this.#retire(client),
+    })
+  }
+
+  /** Whether a statement can be sent now; if not, a connection is being opened for the next ones. */
+  get isReady(): boolean {
+    if (this.#isClosed) return false
+    for (const { state } of this.#clients) if (state === 'rotating') return true
+    this.#openOne()
+    return false
+  }
+
+  /** Sends a statement on the connection with the fewest on their way, or as soon as there is room. */
+  send(request: PipelinedRequest): void {
+    const client = this.#pick()
+    this.#watch.expect(request)
+    if (client !== undefined) client.send(request, this.#context.settings.clock.monotonicMs())
+    else if (this.#canWait()) this.#waiting.push(request)
+    else this.#context.runElsewhere(request)
+  }
+
+  stats(): FastLaneStats {
+    return {
+      connections: this.#clients.length,
+      wantedConnections: this.#sizer.size,
+      inFlight: this.#clients.reduce((sum, { inFlight }) => sum + inFlight, 0),
+      waiting: this.#waiting.length,
+      totals: { ...this.#counter.totals },
+    }
+  }
+
+  /** Lets what is on its way end within `deadlineMs`, then closes all connections. */
+  async close(deadlineMs: number): Promise<void> {
+    this.#isClosed = true
+    this.#abort.abort()
+    const { clock } = this.#context.settings
+    const waited = new AbortController()
+    const emptied = new Promise<void>((resolve) => {
+      this.#onEmpty = resolve
+    })
+    this.#retireWhenDone()
+    const late = clock.sleep(deadlineMs, waited.signal).catch(() => undefined)
+    await Promise.race([emptied, late])
+    waited.abort()
+    this.#watch.stop()
+    this.#counter.publish()
+    for (const client of this.#clients.slice()) client.connection.destroy()
+  }
+
+  #pick(): PipelinedClient | undefined {
+    let best: PipelinedClient | undefined
+    let rotating = 0
+    for (const client of this.#clients) {
+      if (client.state !== 'rotating') continue
+      rotating += 1
+      if (best === undefined || client.inFlight < best.inFlight) best = client
+    }
+    if (best === undefined || best.inFlight >= CROWDED_IN_FLIGHT) {
+      if (rotating + this.#opening < this.#sizer.size) this.#openOne()
+    }
+    return best === undefined || best.inFlight >= MAX_IN_FLIGHT ? undefined : best
+  }
+
+  #canWait(): boolean {
+    const isServed = this.#clients.some(({ state }) => state === 'rotating')
+    return isServed && this.#waiting.length < this.#context.settings.pool.maxWaiting
+  }
+
+  /** Sends a request that left its connection on another one. */
+  #move(request: PipelinedRequest): void {
+    this.#counter.totals.moved += 1
+    const client = this.#pick()
+    if (client === undefined) this.#context.runElsewhere(request)
+    else client.send(request, this.#context.settings.clock.monotonicMs())
+  }
+
+  #openOne(): void {
+    const { settings } = this.#context
+    if (this.#isClosed || this.#opening > 0 || this.#clients.length >= this.#maxConnections) return
+    if (settings.clock.monotonicMs() < this.#openAgainAtMs) return
+    this.#opening += 1
+    void this.#open(settings)
+  }
+
+  async #open(settings: PostgresSettings): Promise<void> {
+    const { clock, random } = settings
+    let client: PipelinedClient | undefined
+    let isDead = false
+    const onDead = (): void => {
+      isDead = true
+      if (client !== undefined) this.#lose(client)
+    }
+    try {
+      const context = { signal: this.#abort.signal, onDead }
+      const connection = await PostgresConnection.open(settings, context, { pipeline: true })
+      const lifetimeMs = MAX_LIFETIME_MS * (1 - 0.1 * random())
+      client = new PipelinedClient(connection, clock.monotonicMs() + lifetimeMs, this)
+      if (this.#isClosed || isDead) connection.destroy()
+      else this.#clients.push(client)
+      this.#failures = 0
+    } catch {
+      // Callers meet the reason in the other lane, whose pool tries the same.
+      this.#failures += 1
+      const backoffMs = Math.min(MAX_BACKOFF_MS, 10 * 2 ** this.#failures)
+      this.#openAgainAtMs = clock.monotonicMs() + backoffMs * (0.5 + random() / 2)
+    } finally {
+      this.#opening -= 1
+    }
+    if (client?.state === 'rotating') this.#fill(client)
+  }
+
+  /** For {@link PipelinedClient}. */
+  onAnswer(client: PipelinedClient, sent: Sent, error: Error | undefined, result: unknown): void {
+    const nowMs = this.#context.settings.clock.monotonicMs()
+    const { request } = sent
+    if (request !== undefined && !request.isSettled) {
+      if (error === undefined) {
+        request.record.observe(nowMs - Math.max(sent.sentMs, client.headSinceMs))
+        this.#context.floor.observe(nowMs - sent.sentMs)
+        this.#counter.totals.answered += 1
+        request.resolve(toQueryResult(result))
+      } else {
+        this.#fail(client, request, error)
+      }
+    }
+    client.headSinceMs = nowMs
+    if (client.state === 'blocked') client.state = 'rotating'
+    if (client.state === 'retiring' && client.inFlight === 0) void this.#farewell(client)
+    else if (this.#waiting.length > 0) this.#fill(client)
+    if (this.#isClosed) this.#retireWhenDone()
+  }
+
+  /** Once closed, connections take what still waits and nothing else. */
+  #retireWhenDone(): void {
+    if (this.#waiting.length > 0) return
+    for (const client of this.#clients.slice()) this.#retire(client)
+    this.#tellEmpty()
+  }
+
+  #fail(client: PipelinedClient, request: PipelinedRequest, thrown: Error): void {
+    if (!('severity' in thrown) && client.state !== 'dead') {
+      // The driver could not write a value: the caller's mistake, of which the server knows nothing.
+      request.reject(thrown)
+      return
+    }
+    const error = wrapPostgresError(thrown)
+    if (error instanceof PostgresConnectionError) {
+      this.#lose(client)
+      this.#lost(request, thrown)
+      return
+    }
+    this.#counter.totals.answered += 1
+    const sqlState = 'sqlState' in error ? String(error.sqlState) : ''
+    const isStale = STALE_STATEMENT.has(sqlState)
+    if (isStale) client.connection.statements.forget(request.text)
+    // In both cases the server says that the statement has done nothing.
+    if (isStale || (sqlState === '57014' && client.wasCancelled)) this.#runElsewhere(request)
+    else request.reject(error)
+  }
+
+  #lost(request: PipelinedRequest, cause: unknown): void {
+    request.wasLost = true
+    if (request.maySendAgain) {
+      this.#runElsewhere(request)
+      return
+    }
+    request.reject(
+      new PostgresConnectionError(
+        request.record.kind === 'read'
+          ? `PostgreSQL connection lost before the answer, ${request.sends} times in a row`
+          : 'PostgreSQL connection lost before the answer: whether the statement took effect is not known',
+        { cause },
+      ),
+    )
+  }
+
+  #runElsewhere(request: PipelinedRequest): void {
+    this.#counter.totals.moved += 1
+    this.#context.runElsewhere(request)
+  }
+
+  #fill(client: PipelinedClient): void {
+    const nowMs = this.#context.settings.clock.monotonicMs()
+    let sent = 0
+    while (sent < this.#waiting.length && client.state === 'rotating') {
+      if (client.inFlight >= MAX_IN_FLIGHT) break
+      const request = this.#waiting[sent++]
+      if (request?.isSettled === false) client.send(request, nowMs)
+    }
+    if (sent > 0) this.#waiting = this.#waiting.slice(sent)
+  }
+
+  /** Takes a connection out for good; the driver then fails what is on its way, one by one. */
+  #lose(client: PipelinedClient): void {
+    if (client.state === 'dead') return
+    client.state = 'dead'
+    this.#counter.totals.lost += 1
+    this.#remove(client)
+    client.connection.destroy()
+  }
+
+  #giveUpFrozen(client: PipelinedClient): void {
+    if (client.state === 'dead') return
+    this.#counter.totals.frozen += 1
+    this.#context.onFrozen()
+    const left = client.takeAll()
+    this.#lose(client)
+    for (const request of left) this.#lost(request, undefined)
+  }
+
+  #retire(client: PipelinedClient): void {
+    if (client.state === 'dead' || client.state === 'retiring') return
+    client.state = 'retiring'
+    if (client.inFlight === 0) void this.#farewell(client)
+  }
+
+  async #farewell(client: PipelinedClient): Promise<void> {
+    client.state = 'dead'
+    this.#remove(client)
+    const { clock } = this.#context.settings
+    const ended = new AbortController()
+    const late = clock.sleep(FAREWELL_MS, ended.signal).catch(() => undefined)
+    await Promise.race([client.connection.end(), late])
+    ended.abort()
+    client.connection.destroy()
+  }
+
+  #remove(client: PipelinedClient): void {
+    const index = this.#clients.indexOf(client)
+    if (index !== -1) this.#clients.splice(index, 1)
+    if (!this.#clients.some(({ state }) => state === 'rotating')) this.#sendWaitingElsewhere()
+    this.#tellEmpty()
+  }
+
+  #sendWaitingElsewhere(): void {
+    const waiting = this.#waiting
+    this.#waiting = []
+    for (const request of waiting) if (!request.isSettled) this.#runElsewhere(request)
+  }
+
+  #tellEmpty(): void {
+    if (this.#clients.length === 0) this.#onEmpty?.()
+  }
+}

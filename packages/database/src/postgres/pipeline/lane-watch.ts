@@ -1,0 +1,183 @@
+import type { Timer } from '@dharma/core'
+import { cancelOnServer, isWorkingOnServer } from '../connection.ts'
+import { PostgresTimeoutError } from '../errors.ts'
+import type { PostgresSettings } from '../postgres-options.ts'
+import type { LaneSizer } from './lane-sizer.ts'
+import type { LaneCounter } from './lane-stats.ts'
+import type { PipelinedClient, Sent } from './pipelined-client.ts'
+import type { PipelinedRequest } from './pipelined-request.ts'
+
+const TICK_MS = 5
+/** A statement that the server is at for longer holds up the others. */
+const OVERSTAY_MS = 10
+/** A connection without an answer for longer may be frozen. */
+const SILENT_MS = 100
+/** An answer may still be on its way when the server says that it is done. */
+const SECOND_LOOK_MS = 50
+const PROBE_AGAIN_MS = 1_000
+const WINDOW_MS = 250
+
+/** What the watch sees of its lane, and what it may do. */
+export interface LaneWatchContext {
+  readonly settings: PostgresSettings
+  readonly sizer: LaneSizer
+  readonly counter: LaneCounter
+  readonly clients: readonly PipelinedClient[]
+  readonly waiting: () => readonly PipelinedRequest[]
+  readonly move: (request: PipelinedRequest) => void
+  readonly giveUpFrozen: (client: PipelinedClient) => void
+  readonly retire: (client: PipelinedClient) => void
+}
+
+/**
+ * Looks after a lane every few milliseconds while something is on its way, so that no statement
+ * needs a timer of its own: deadlines, statements that overstay, connections that froze.
+ */
+export class LaneWatch {
+  readonly #context: LaneWatchContext
+  #timer: Timer | undefined
+  /** No deadline is earlier. */
+  #earliestMs = Infinity
+  #window = { startedMs: 0, answered: 0, inFlight: 0, ticks: 0 }
+  readonly #probing = new WeakSet<PipelinedClient>()
+
+  constructor(context: LaneWatchContext) {
+    this.#context = context
+  }
+
+  /** To be called for each request that comes. */
+  expect({ deadlineMs }: PipelinedRequest): void {
+    if (deadlineMs < this.#earliestMs) this.#earliestMs = deadlineMs
+    if (this.#timer === undefined) this.#arm()
+  }
+
+  stop(): void {
+    this.#timer?.cancel()
+    this.#timer = undefined
+  }
+
+  #arm(): void {
+    const { clock } = this.#context.settings
+    this.#timer = clock.setTimeout(this.#tick, TICK_MS, { keepsAlive: false })
+  }
+
+  readonly #tick = (): void => {
+    this.#timer = undefined
+    const { clients, waiting, settings } = this.#context
+    const nowMs = settings.clock.monotonicMs()
+    if (nowMs >= this.#earliestMs) this.#expire(nowMs)
+    let inFlight = 0
+    for (const client of clients.slice()) {
+      inFlight += client.inFlight
+      this.#look(client, nowMs)
+    }
+    this.#measure(nowMs, inFlight)
+    if (inFlight + waiting().length > 0) this.#arm()
+    else this.#context.counter.publish()
+  }
+
+  #look(client: PipelinedClient, nowMs: number): void {
+    const { head } = client
+    if (client.expiresAtMs <= nowMs) this.#context.retire(client)
+    if (head === undefined) return
+    // Seen twice: after a blocked turn of the event loop its answer may lie there unread.
+    const isSeenAgain = client.seenHead === head
+    client.seenHead = head
+    const forMs = nowMs - client.headSinceMs
+    if (!isSeenAgain || forMs < OVERSTAY_MS) return
+    if (client.state === 'rotating') {
+      client.state = 'blocked'
+      client.probeAtMs = 0
+      this.#context.counter.totals.overstayed += 1
+      head.request?.record.overstayed(forMs)
+      this.#freeReads(client)
+    }
+    const isUnwanted = head.request === undefined || head.request.isSettled
+    if (client.cancelledHead !== head && (isUnwanted || client.hasWaitersBehindHead)) {
+      this.#cancel(client, head)
+    }
+    if (forMs >= SILENT_MS && nowMs >= client.probeAtMs) void this.#probe(client, head)
+  }
+
+  /** Reads behind the one that overstays go elsewhere; a write may have been carried out, so it waits. */
+  #freeReads(client: PipelinedClient): void {
+    const reads = client.takeBehindHead(({ maySendAgain }) => maySendAgain)
+    for (const request of reads) this.#context.move(request)
+  }
+
+  /**
+   * Ends what the server is at. If someone wants it, it runs again in the other lane: the server's
+   * word that it was cancelled proves that it did nothing. Without this, a write that waits for
+   * a lock could hold up the very statement after which the lock's owner would let go.
+   */
+  #cancel(client: PipelinedClient, head: Sent): void {
+    client.cancelledHead = head
+    client.wasCancelled = true
+    void cancelOnServer(this.#context.settings, client.connection.processId).catch(() => {
+      // A server that cannot be reached is the probe's business.
+    })
+  }
+
+  /** Gives a connection up when the server has nothing to do for it, and yet no answer comes. */
+  async #probe(client: PipelinedClient, head: Sent): Promise<void> {
+    if (this.#probing.has(client)) return
+    this.#probing.add(client)
+    const { settings, giveUpFrozen } = this.#context
+    try {
+      const isWorking = await isWorkingOnServer(settings, client.connection.processId)
+      if (client.head !== head) return
+      if (isWorking === false) {
+        await settings.clock.sleep(SECOND_LOOK_MS)
+        const isWorkingStill = await isWorkingOnServer(settings, client.connection.processId)
+        if (client.head === head && isWorkingStill === false) giveUpFrozen(client)
+      } else if (isWorking === true && client.cancelledHead === head && client.probeAtMs > 0) {
+        // Asked to end a while ago, and still at it.
+        giveUpFrozen(client)
+      }
+    } finally {
+      client.probeAtMs = settings.clock.monotonicMs() + PROBE_AGAIN_MS
+      this.#probing.delete(client)
+    }
+  }
+
+  #expire(nowMs: number): void {
+    const { clients, waiting } = this.#context
+    this.#earliestMs = Infinity
+    const check = (request: PipelinedRequest | undefined): void => {
+      if (request === undefined || request.isSettled) return
+      if (request.deadlineMs <= nowMs) {
+        request.reject(new PostgresTimeoutError('query', request.timeoutMs))
+      } else if (request.deadlineMs < this.#earliestMs) this.#earliestMs = request.deadlineMs
+    }
+    for (const request of waiting()) check(request)
+    for (const client of clients) {
+      for (let sent = client.head; sent !== undefined; sent = sent.next) check(sent.request)
+    }
+  }
+
+  #measure(nowMs: number, inFlight: number): void {
+    const window = this.#window
+    const { sizer, counter, clients } = this.#context
+    window.inFlight += inFlight
+    window.ticks += 1
+    const elapsedMs = nowMs - window.startedMs
+    if (elapsedMs < WINDOW_MS) return
+    const { answered } = counter.totals
+    // A window with a pause in it shows the callers' rate, not the lane's.
+    if (elapsedMs < 2 * WINDOW_MS) {
+      sizer.observe({
+        answersPerSecond: ((answered - window.answered) * 1_000) / elapsedMs,
+        meanInFlight: window.inFlight / window.ticks / Math.max(1, clients.length),
+      })
+      this.#trim()
+    }
+    counter.publish()
+    this.#window = { startedMs: nowMs, answered, inFlight: 0, ticks: 0 }
+  }
+
+  #trim(): void {
+    const { clients, sizer, retire } = this.#context
+    const rotating = clients.filter(({ state }) => state === 'rotating')
+    for (const client of rotating.slice(sizer.size)) retire(client)
+  }
+}
