@@ -1,4 +1,5 @@
-import type { Cache, Policy, PolicyCache } from '@dharma/cache'
+import type { Cache, PolicyCache } from '@dharma/cache'
+import { definePolicy } from '@dharma/cache/policies'
 import { sql, type PostgresManager } from '@dharma/database/postgres'
 import type { FastifyInstance } from 'fastify'
 import { z } from 'zod'
@@ -14,12 +15,12 @@ export interface Profile {
 
 // #region policy
 /** A profile changes seldom and is read all the time; a change deletes its entry, in every process. */
-const profilePolicy: Policy<Profile | undefined, number> = {
+const profilePolicy = definePolicy<Profile | undefined>()({
   name: 'profile',
-  key: (id) => id,
+  key: (id: number) => id,
   ttlMs: 10 * 60_000,
   staleMs: 60_000,
-}
+})
 // #endregion
 
 const params = z.object({ id: z.coerce.number().int().positive() })

@@ -66,7 +66,7 @@ else
 end
 if highest < tonumber(ARGV[4]) then gap = true end
 if gap then redis.call('HSET', KEYS[2], ARGV[1], text(nowMs()) .. ':' .. ARGV[2]) end
-local none = '18446744073709551615-18446744073709551615'
+local none = '9007199254740991-0'
 redis.call('XREADGROUP', 'GROUP', ARGV[1], ARGV[2], 'STREAMS', KEYS[1], none)
 local reply = redis.call('XREADGROUP', 'GROUP', ARGV[1], ARGV[2], 'COUNT', ARGV[3], 'STREAMS', KEYS[1], '>')
 return { redis.call('HGET', KEYS[2], ARGV[1]) or '', last, text(nowMs()), reply and reply[1][2] or {} }

@@ -213,6 +213,16 @@ describeWithRedis('InvalidationHandler', () => {
     expect(errors).toMatchObject([{ code: 'DHARMA_CACHE_INVALID_EVENT' }])
   })
 
+  it('clears for a record that is no event at all', async () => {
+    const cache = await openCache()
+    const reader = await openHandler('mail', [cache])
+    await cache.set('key', 1)
+    await client.xadd(`{${stream}}`, '*', 'e', 'model.updated', 'd', '{')
+    await expect.poll(() => reader.stats().events.applied).toBe(1)
+    expect(reader.stats().events.unreadable).toBe(1)
+    expect(await cache.get('key')).toBeUndefined()
+  })
+
   it('applies an event again that a cache could not finish', async () => {
     const publisher = await openHandler('shop', [await openCache()])
     const answers = ['pending', 'done'] as const

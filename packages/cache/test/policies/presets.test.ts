@@ -131,4 +131,28 @@ describe('the presets', () => {
   it('leave a query without tables untagged', () => {
     expect(queryResultPolicy().tags?.({ query: 'q' })).toEqual([])
   })
+
+  it('never make one key of parameters of different types', async () => {
+    await using cache = createCache({ namespace: 'presets' })
+    const queries = cache.for(queryResultPolicy())
+    const distinct = [1n, '1n', 1, '1', true, null, undefined, [], {}, new Date(1), Number.NaN]
+    const nested = [new Uint8Array([1]), [1, 2], { a: [1, 2] }, { a: 1 }, { b: 1, a: 1 }]
+    const keys = [...distinct, ...nested].map((parameter) =>
+      queries.keyOf({ query: 'q', parameters: [parameter] }),
+    )
+    expect(new Set(keys).size).toBe(keys.length)
+    const bare: unknown = Object.create(null)
+    expect(queries.keyOf({ query: 'q', parameters: [bare] })).toBe(
+      queries.keyOf({ query: 'q', parameters: [{ left: undefined }] }),
+    )
+  })
+
+  it.each([[new Map()], [Symbol('s')], [() => 1]])(
+    'refuse a parameter without text',
+    async (value) => {
+      await using cache = createCache({ namespace: 'presets' })
+      const queries = cache.for(queryResultPolicy())
+      expect(() => queries.keyOf({ query: 'q', parameters: [value] })).toThrow(TypeError)
+    },
+  )
 })

@@ -60,7 +60,15 @@ function everywhere(text: string): Report {
 describe.each(Object.entries(FACES))('every face: %s', (_, render) => {
   test('shows no secret', () => {
     expect(render(sampleReport)).not.toContain('canary')
-    const texts = ['redis://user:canary@h', 'password=canary', 'Authorization: Bearer canary']
+    const texts = [
+      'redis://user:canary@h',
+      'password=canary',
+      'Authorization: Bearer canary',
+      String.raw`{"token":"a\"canary"}`,
+      String.raw`{\"api_key\": \"canary\"}`,
+      "pwd: 'it\\'s canary'",
+      'passphrase = canary',
+    ]
     for (const text of texts) expect(render(everywhere(text))).not.toContain('canary')
     const secret = new Secret({ deep: 'canary' })
     const table = {
@@ -140,7 +148,7 @@ describe.each(Object.entries(FACES))('every face: %s', (_, render) => {
 
 describe('renderTerminal', () => {
   test('fits 80 columns', async () => {
-    await expect(renderTerminal(sampleReport)).toMatchFileSnapshot('sample.txt')
+    await expect(renderTerminal(sampleReport)).toMatchFileSnapshot('sample-terminal.txt')
   })
 
   test('colours only when told to, and says the same', () => {
@@ -166,7 +174,9 @@ describe('renderTerminal', () => {
         type: fc.constant('table' as const),
         caption: fc.constant('caption'),
         columns: fc.constant([{ label: 'one' }, { label: 'two' }, { label: 'three' }]),
-        rows: fc.array(fc.tuple(fc.string({ maxLength: 90 }), fc.double(), fc.string())),
+        rows: fc.array(
+          fc.tuple(fc.string({ maxLength: 90, size: 'max' }), fc.double(), fc.string()),
+        ),
       }),
       fc.record({
         type: fc.constant('bars' as const),
@@ -183,6 +193,26 @@ describe('renderTerminal', () => {
     )
   })
 
+  test('wraps the widest column of a table that is too wide', () => {
+    const shown = renderTerminal(
+      withBlock({
+        type: 'table',
+        caption: 'Wide',
+        columns: [{ label: 'Name' }, { label: 'What it says' }, { label: 'Count' }],
+        rows: [['first', 'a text of several words that needs three lines', 12]],
+      }),
+      { width: 40 },
+    )
+    expect(shown.split('\n').slice(-6, -1)).toEqual(
+      [
+        'Name   What it says                Count',
+        '─────  ──────────────────────────  ─────',
+        'first  a text of several words        12',
+        '       that needs three lines',
+      ].slice(-5),
+    )
+  })
+
   test('refuses a width that is too small', () => {
     expect(() => renderTerminal(sampleReport, { width: 20 })).toThrow(
       new RangeError('width must be a whole number of at least 40, got 20'),
@@ -192,7 +222,7 @@ describe('renderTerminal', () => {
 
 describe('renderMarkdown', () => {
   test('writes GitHub Flavored Markdown', async () => {
-    await expect(renderMarkdown(sampleReport)).toMatchFileSnapshot('sample.md')
+    await expect(renderMarkdown(sampleReport)).toMatchFileSnapshot('sample-markdown.txt')
   })
 
   test('shows markup instead of obeying it', () => {

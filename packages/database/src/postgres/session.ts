@@ -81,7 +81,7 @@ export class Session {
       try {
         return await this.#send<Row>(text, values, name)
       } catch (error) {
-        throw this.#forgetIfStale(text, name, wrapPostgresError(error))
+        throw this.#forgetIfStale(text, name, error)
       }
     })
   }
@@ -121,8 +121,12 @@ export class Session {
     return toQueryResult<Row>(result)
   }
 
-  /** The error, marked as worth one more try if only the prepared statement was at fault. */
-  #forgetIfStale(text: string, name: string | undefined, error: Error): Error {
+  /**
+   * What the caller gets: a value of his that cannot be sent as it is, any other error wrapped, and
+   * marked as worth one more try if only the prepared statement was at fault.
+   */
+  #forgetIfStale(text: string, name: string | undefined, thrown: unknown): Error {
+    const error = thrown instanceof TypeError ? thrown : wrapPostgresError(thrown)
     if (!(error instanceof PostgresQueryError)) {
       this.#isBroken = true
       return error

@@ -181,8 +181,11 @@ export class FastLane {
         this.#fail(client, request, error)
       }
     }
+    if (client.state === 'blocked') {
+      client.state = 'rotating'
+      if (client.cancelledHead !== sent) this.#watch.passed(nowMs - client.headSinceMs)
+    }
     client.headSinceMs = nowMs
-    if (client.state === 'blocked') client.state = 'rotating'
     if (client.state === 'retiring' && client.inFlight === 0) void this.#farewell(client)
     else if (this.#waiting.length > 0) this.#fill(client)
     if (this.#isClosed) this.#retireWhenDone()

@@ -8,8 +8,13 @@ import type { PipelinedClient, Sent } from './pipelined-client.ts'
 import type { PipelinedRequest } from './pipelined-request.ts'
 
 const TICK_MS = 5
-/** A statement that the server is at for longer holds up the others. */
+/** A statement that the server is at for longer holds up the others; on a busy machine, for up to the longest. */
 const OVERSTAY_MS = 10
+const LONGEST_OVERSTAY_MS = 50
+const LIMIT_GROWTH = 1.5
+const LIMIT_DECAY = 0.98
+/** Times the limit after which a statement that holds up others is cancelled. */
+const CANCEL_FACTOR = 2.5
 /** A connection without an answer for longer may be frozen. */
 const SILENT_MS = 100
 /** An answer may still be on its way when the server says that it is done. */
@@ -38,6 +43,7 @@ export class LaneWatch {
   #timer: Timer | undefined
   /** No deadline is earlier. */
   #earliestMs = Infinity
+  #limitMs = OVERSTAY_MS
   #window = { startedMs: 0, answered: 0, inFlight: 0, ticks: 0 }
   readonly #probing = new WeakSet<PipelinedClient>()
 
@@ -49,6 +55,13 @@ export class LaneWatch {
   expect({ deadlineMs }: PipelinedRequest): void {
     if (deadlineMs < this.#earliestMs) this.#earliestMs = deadlineMs
     if (this.#timer === undefined) this.#arm()
+  }
+
+  /** To be called when a statement that overstayed was answered after `tookMs` without being cancelled. */
+  passed(tookMs: number): void {
+    if (tookMs > CANCEL_FACTOR * this.#limitMs) return
+    // It was the machine that was slow: looking less closely costs less than sending all again.
+    this.#limitMs = Math.min(LONGEST_OVERSTAY_MS, this.#limitMs * LIMIT_GROWTH)
   }
 
   stop(): void {
@@ -84,7 +97,7 @@ export class LaneWatch {
     const isSeenAgain = client.seenHead === head
     client.seenHead = head
     const forMs = nowMs - client.headSinceMs
-    if (!isSeenAgain || forMs < OVERSTAY_MS) return
+    if (!isSeenAgain || forMs < this.#limitMs) return
     if (client.state === 'rotating') {
       client.state = 'blocked'
       client.probeAtMs = 0
@@ -93,7 +106,8 @@ export class LaneWatch {
       this.#freeReads(client)
     }
     const isUnwanted = head.request === undefined || head.request.isSettled
-    if (client.cancelledHead !== head && (isUnwanted || client.hasWaitersBehindHead)) {
+    const isLong = isUnwanted || forMs >= CANCEL_FACTOR * this.#limitMs
+    if (isLong && client.cancelledHead !== head && (isUnwanted || client.hasWaitersBehindHead)) {
       this.#cancel(client, head)
     }
     if (forMs >= SILENT_MS && nowMs >= client.probeAtMs) void this.#probe(client, head)
@@ -163,6 +177,7 @@ export class LaneWatch {
     const elapsedMs = nowMs - window.startedMs
     if (elapsedMs < WINDOW_MS) return
     const { answered } = counter.totals
+    this.#limitMs = Math.max(OVERSTAY_MS, this.#limitMs * LIMIT_DECAY)
     // A window with a pause in it shows the callers' rate, not the lane's.
     if (elapsedMs < 2 * WINDOW_MS) {
       sizer.observe({

@@ -96,7 +96,9 @@ describeWithPostgres.each([15, 18])('the fast lane, PostgreSQL %i', (version) =>
     const load = new Load(32, (caller) => database.query(READ, [caller + 1]))
     for (let round = 0; round < 20; round++) {
       const before = load.answered
-      await expect.poll(() => load.answered, { interval: 5 }).toBeGreaterThan(before + 200)
+      await expect
+        .poll(() => load.answered, { interval: 5, timeout: 20_000 })
+        .toBeGreaterThan(before + 200)
       await control.query(
         `select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'loaded'`,
       )
@@ -111,7 +113,9 @@ describeWithPostgres.each([15, 18])('the fast lane, PostgreSQL %i', (version) =>
     const load = new Load(16, (caller) => database.query(WRITE, [caller + 1]))
     for (let round = 0; round < 10; round++) {
       const before = load.answered
-      await expect.poll(() => load.answered, { interval: 5 }).toBeGreaterThan(before + 100)
+      await expect
+        .poll(() => load.answered, { interval: 5, timeout: 20_000 })
+        .toBeGreaterThan(before + 100)
       await control.query(
         `select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'loaded'`,
       )
