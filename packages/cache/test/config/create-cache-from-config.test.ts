@@ -1,4 +1,4 @@
-import { cacheConfig, createCacheFromConfig } from '@dharma/cache/config'
+import { CacheConnectError, cacheConfig, createCacheFromConfig } from '@dharma/cache/config'
 import { campaignPolicy } from '@dharma/cache/policies'
 import { ConfigError, generateMarkdownTable, loadConfig } from '@dharma/core/config'
 import { ManualClock } from '@dharma/core/testing'
@@ -78,5 +78,15 @@ describe('cacheConfig', () => {
     await expect(making).rejects.toThrow(ConfigError)
     await expect(making).rejects.toThrow(variable)
     await expect(making).rejects.toThrow(`in mode ${mode}`)
+  })
+
+  it.each([
+    [new Error('connect ECONNREFUSED'), 'nothing listens there'],
+    [Object.assign(new Error('x'), { code: 'ENOTFOUND' }), 'the host is not known'],
+    [new Error('something else'), 'it did not answer in time'],
+    ['no error', 'it did not answer in time'],
+  ])('says in words why Redis is of no use: %s', (cause, reason) => {
+    const { message } = new CacheConnectError('host:1', { cause })
+    expect(message).toContain(`no use of Redis at host:1: ${reason}`)
   })
 })

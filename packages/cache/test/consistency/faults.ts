@@ -1,6 +1,8 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import type { FaultProxy, TestServer } from '@dharma/testkit'
+import type { Redis } from 'ioredis'
 import { keysOf, onServer } from './control.ts'
+import { machineMs } from './machine-time.ts'
 import type { Random } from './random.ts'
 import type { Site } from './site.ts'
 import type { WorkerProcess } from './worker-process.ts'
@@ -17,20 +19,34 @@ export interface FaultScene {
 /** Breaks something, and mends it before it resolves. */
 export type Fault = (scene: FaultScene) => Promise<void>
 
-/** The connections that hear of invalidations: blocked in `XREAD`, or subscribed. */
+/** The connections that hear of invalidations, blocked in `XREAD` or subscribed, are killed once. */
 export const killListeners: Fault = async ({ site, note }) => {
-  const count = await onServer(redisOf(site), async (redis) => {
-    const list = String(await redis.client('LIST'))
-    const listeners = list
-      .split('\n')
-      .filter((line) => /\bcmd=(?:xread|subscribe|psubscribe|ssubscribe)\b/u.test(line))
-    for (const line of listeners) {
-      const id = /\bid=(\d+)/u.exec(line)?.[1]
-      if (id !== undefined) await redis.client('KILL', 'ID', Number(id))
+  note(`killed ${await onServer(redisOf(site), killThem)} connections that listen`)
+}
+
+/** They are killed as often as they come back, for a while: commands get through, news does not. */
+export const keepListenersDead: Fault = async ({ site, random, note }) => {
+  const endMs = machineMs() + random.integer(100, 2_000)
+  note('nobody can listen')
+  await onServer(redisOf(site), async (redis) => {
+    while (machineMs() < endMs) {
+      await killThem(redis)
+      await pause(10)
     }
-    return listeners.length
   })
-  note(`killed ${count} connections that listen`)
+  note('all can listen again')
+}
+
+async function killThem(redis: Redis): Promise<number> {
+  const list = String(await redis.client('LIST'))
+  const listeners = list
+    .split('\n')
+    .filter((line) => /\bcmd=(?:xread|subscribe|psubscribe|ssubscribe)\b/u.test(line))
+  for (const line of listeners) {
+    const id = /\bid=(\d+)/u.exec(line)?.[1]
+    if (id !== undefined) await redis.client('KILL', 'ID', Number(id))
+  }
+  return listeners.length
 }
 
 /** Every connection to the server. */

@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises'
 import {
   clusterFailover,
   killClusterMaster,
@@ -12,6 +13,7 @@ import {
   dropMetadata,
   freezeWorker,
   hang,
+  keepListenersDead,
   killAllConnections,
   killListeners,
   refuseConnections,
@@ -60,7 +62,8 @@ export const skewedClocks: Scenario = scenario('clocks are 20 s apart', [], SKEW
 
 export const listenersKilled: Scenario = scenario('connections that listen are killed', [
   killListeners,
-  killListeners,
+  keepListenersDead,
+  keepListenersDead,
   killAllConnections,
 ])
 
@@ -87,8 +90,7 @@ export const logTrimmed: Scenario = scenario('the log is trimmed while nobody li
   killListeners,
   trimLog,
   async (scene) => {
-    await killListeners(scene)
-    await trimLog(scene)
+    await Promise.all([keepListenersDead(scene), pause(80).then(() => trimLog(scene))])
   },
 ])
 
@@ -99,6 +101,7 @@ export const everything: Scenario = scenario(
   'everything at once',
   [
     killListeners,
+    keepListenersDead,
     killAllConnections,
     restartEmpty,
     hang,

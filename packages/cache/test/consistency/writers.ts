@@ -5,8 +5,10 @@ import { EXPIRING_TTL_MS, matchingSubjects, taggedSubjects, type Subject } from 
 import type { Readers, Workshop } from './readers.ts'
 
 const WRITES = { drop: 62, set: 26, expire: 8, drop_without_write: 4 }
-const WAYS = { delete: 66, deleteMany: 8, tag: 16, pattern: 8, clear: 2 }
-const HOT_RATIO = 0.6
+/** What drops many keys at once is rare: it would hide what was done wrong to each of them before. */
+const WAYS = { delete: 84, deleteMany: 7, tag: 6, pattern: 2.6, clear: 0.4 }
+const BROAD_TAG_RATIO = 0.15
+const HOT_RATIO = 0.85
 /** A load, its store and some commands may lie between a read of the source and the TTL's begin. */
 const EXPIRY_SLACK_MS = 2_000
 
@@ -85,7 +87,7 @@ export class Writers {
     const { source, cache, random, keyspace } = this.#workshop
     if (isWritten) await source.write(subject.key)
     const way = random.weighted(WAYS)
-    const tag = subject.tags.length === 0 ? undefined : random.pick(subject.tags)
+    const tag = subject.tags[random.chance(BROAD_TAG_RATIO) ? 1 : 0]
     const pattern = random.pick(keyspace.patterns)
     if (way === 'clear') {
       await this.#invalidate('clear', keyspace.subjects, () => cache.clear())

@@ -4,7 +4,8 @@ import { PostgresTimeoutError, wrapPostgresError } from './errors.ts'
 import type { PostgresSettings } from './postgres-options.ts'
 import { Session, type QueryOptions } from './session.ts'
 
-const SECOND_LOOK_MS = 50
+const NEXT_LOOK_MS = 50
+const MAX_LOOKS = 20
 
 /** The exclusive lane: sessions lent to one borrower at a time, out of a pool. */
 export class Sessions {
@@ -62,11 +63,18 @@ export class Sessions {
 
   async #endIfFrozen(connection: PostgresConnection): Promise<void> {
     const { underWay, processId } = connection
-    if ((await isWorkingOnServer(this.#settings, processId)) !== false) return
-    // An answer may still be on its way when the server says that it is done.
-    await this.#settings.clock.sleep(SECOND_LOOK_MS)
-    if ((await isWorkingOnServer(this.#settings, processId)) !== false) return
-    if (connection.underWay === underWay) connection.destroy()
+    let looksIdle = 0
+    for (let look = 0; look < MAX_LOOKS && connection.underWay === underWay; look++) {
+      // An answer may still be on its way when the server says that it is done: hence two looks.
+      if (looksIdle === 2) {
+        connection.destroy()
+        return
+      }
+      const isWorking = await isWorkingOnServer(this.#settings, processId)
+      if (isWorking === true) return
+      if (isWorking === false) looksIdle += 1
+      await this.#settings.clock.sleep(NEXT_LOOK_MS)
+    }
   }
 
   /** Lends a session for `work`; the time spent waiting for it counts. */

@@ -8,6 +8,7 @@ describe('PostgresManager', () => {
     ['queryTimeoutMs', { queryTimeoutMs: 0 }],
     ['connectTimeoutMs', { connectTimeoutMs: -1 }],
     ['maxStatements', { maxStatements: 1.5 }],
+    ['pipeline.maxConnections', { pipeline: { maxConnections: 5 } }],
     ['max', { pool: { max: 0 } }],
     ['min', { pool: { min: 3, max: 2 } }],
   ])('names the option %s when it is out of range', (option, options) => {
