@@ -62,13 +62,16 @@ describe.each(kinds)('a task in a worker of kind %s', { timeout: 90_000 }, (kind
 
   it('that hangs is ended at its limit, and what was sent with it runs elsewhere', async () => {
     await using pool = openPool(kind, { max: 1, unresponsiveMs: 5 })
-    for (let run = 0; run < 100; run += 1) await pool.run('sometimesLong', [0])
-    const [hung, ...innocent] = Array.from({ length: 50 }, (_, index) =>
-      pool.run('sometimesLong', [index === 0 ? 60_000 : 0], { timeoutMs: index === 0 ? 60 : 0 }),
-    )
-    expect(await reasonOf(hung ?? Promise.resolve())).toBeInstanceOf(TaskTimeoutError)
-    expect(await Promise.all(innocent)).toEqual(innocent.map(() => 0))
-    expect(pool.stats().outcomes).toMatchObject({ timedOut: 1, crashed: 0 })
+    // Whether tasks are sent together depends on how long they took, which the machine decides.
+    for (let round = 1; round <= 10 && pool.stats().moved === 0; round += 1) {
+      for (let run = 0; run < 100; run += 1) await pool.run('sometimesLong', [0])
+      const [hung, ...innocent] = Array.from({ length: 50 }, (_, index) =>
+        pool.run('sometimesLong', [index === 0 ? 60_000 : 0], { timeoutMs: index === 0 ? 60 : 0 }),
+      )
+      expect(await reasonOf(hung ?? Promise.resolve())).toBeInstanceOf(TaskTimeoutError)
+      expect(await Promise.all(innocent)).toEqual(innocent.map(() => 0))
+      expect(pool.stats().outcomes).toMatchObject({ timedOut: round, crashed: 0 })
+    }
     expect(pool.stats().moved).toBeGreaterThan(0)
   })
 

@@ -1,7 +1,7 @@
 import type { HistogramReading, MetricReading, ScalarReading } from '@dharma/core'
 
 /** Uniform in [0, 1), the same for the same seed. Source: Tommy Ettinger, mulberry32, 2017. */
-export function seededRandom(seed: number): () => number {
+function seededRandom(seed: number): () => number {
   let state = seed >>> 0
   return () => {
     state = (state + 0x6d2b79f5) >>> 0
@@ -18,9 +18,9 @@ interface RandomSeries {
 }
 
 export const CACHES: readonly string[] = ['users', String.raw`a "quoted\ name`]
-export const TIERS: readonly string[] = ['l1', 'l2.x']
+const TIERS: readonly string[] = ['l1', 'l2.x']
 export const QUEUES: readonly string[] = ['mail', 'import']
-export const BOUNDS: readonly number[] = [0.01, 0.05, 0.25, 1, 5]
+const BOUNDS: readonly number[] = [0.01, 0.05, 0.25, 1, 5]
 
 /**
  * The metrics of a process that does a bit of everything: busy and idle times, restarts, series that
