@@ -3,7 +3,7 @@
  * then. `written`: one process alone writes the source and sets the key. `expiring`: nobody tells the
  * cache; only the TTL bounds its age.
  */
-export type SubjectKind = 'dropped' | 'written' | 'expiring'
+type SubjectKind = 'dropped' | 'written' | 'expiring'
 
 /** A key of the checker, and the options it is cached with. */
 export interface Subject {
