@@ -1,5 +1,11 @@
 import { DharmaError } from '@dharma/core'
-import { MongoError, MongoNetworkError, MongoServerError, MongoServerSelectionError } from 'mongodb'
+import {
+  MongoBulkWriteError,
+  MongoError,
+  MongoNetworkError,
+  MongoServerError,
+  MongoServerSelectionError,
+} from 'mongodb'
 
 /** The server refused an operation. The driver's own error, which may quote values, is the `cause`. */
 export class MongoOperationError extends DharmaError {
@@ -23,8 +29,20 @@ export class MongoConnectionError extends DharmaError {
   readonly code = 'DHARMA_MONGO_CONNECTION'
 }
 
+/**
+ * What really failed: a bulk write whose connection broke before any document was judged comes as a
+ * bulk write error around the network error.
+ */
+export function unwrapBulkError(thrown: unknown): unknown {
+  if (!(thrown instanceof MongoBulkWriteError) || thrown.result.getWriteErrorCount() > 0)
+    return thrown
+  const response: unknown = thrown.errorResponse
+  return response instanceof MongoError ? response : thrown
+}
+
 /** Wraps what the driver rejects with; anything that is not the driver's passes through. */
-export function wrapMongoError(namespace: string, thrown: unknown): unknown {
+export function wrapMongoError(namespace: string, rejection: unknown): unknown {
+  const thrown = unwrapBulkError(rejection)
   if (thrown instanceof MongoNetworkError || thrown instanceof MongoServerSelectionError) {
     return new MongoConnectionError(`MongoDB connection failed: ${thrown.message}`, {
       cause: thrown,

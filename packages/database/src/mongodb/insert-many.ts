@@ -7,7 +7,7 @@ import {
   type Document,
   type WriteError,
 } from 'mongodb'
-import { wrapMongoError } from './errors.ts'
+import { unwrapBulkError, wrapMongoError } from './errors.ts'
 import { insertBatches, type IndexedDocument } from './insert-batches.ts'
 
 export interface InsertManyOptions {
@@ -133,7 +133,8 @@ function failureOf(
   return { index: document?.index ?? index, serverCode: code, reason }
 }
 
-function isTransient(error: unknown): boolean {
+function isTransient(thrown: unknown): boolean {
+  const error = unwrapBulkError(thrown)
   if (error instanceof MongoNetworkError) return true
   return error instanceof MongoError && error.hasErrorLabel('RetryableWriteError')
 }
