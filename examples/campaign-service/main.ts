@@ -31,7 +31,7 @@ const LOADS: Readonly<Record<string, Load>> = {
     tasks: 400,
   },
   full: {
-    data: { flights: 231_083, profiles: 60_000, followsEach: 3, posts: 60_000 },
+    data: { flights: 200_000, profiles: 60_000, followsEach: 3, posts: 60_000 },
     requests: 40_000,
     inserts: 50_000,
     writes: 500,

@@ -19,7 +19,7 @@ export interface Airport {
   readonly longitude: number
 }
 
-/** Up to `limit` of the 231,083 flights that the package vega-datasets carries. */
+/** Up to `limit` of the 200,000 flights that the package vega-datasets carries. */
 export async function readFlights(limit: number): Promise<Flight[]> {
   const text = await readFile(dataFile('flights-200k.json'), 'utf8')
   const flights = JSON.parse(text) as Omit<Flight, 'id'>[]
