@@ -50,8 +50,10 @@ const SCENARIOS: readonly Scenario[] = [
 const seed = chooseSeed()
 
 /**
- * Changes of masters take up to 20 s each on a slow machine, far longer than a short run: the soak has
- * them. `test/cache/topologies.fault.test.ts` breaks the same topologies in every run, in one process.
+ * Changes of masters run in the soak only, because of a failure that is not explained yet: once, after
+ * sentinels had changed the master, a process had not replayed its pending invalidations 15 s later
+ * (seed 1062998613). `test/cache/topologies.fault.test.ts` breaks the same topologies in every run, in
+ * one process.
  */
 const SHORT_SCENARIOS = SCENARIOS.filter((scenario) => {
   return scenario !== sentinelFailovers && scenario !== clusterChanges
