@@ -1,5 +1,6 @@
 import { systemClock, type Clock } from '../clock.ts'
 import { ClosedError, DharmaError, TimeoutError, toError } from '../errors.ts'
+import { requireRange } from '../range.ts'
 import { redactText } from '../redact.ts'
 import { Secret } from '../secret.ts'
 import type { AlertEvaluator, AlertReading } from './alert-evaluator.ts'
@@ -56,10 +57,10 @@ export class AlertWebhook implements AsyncDisposable {
   constructor(evaluator: Pick<AlertEvaluator, 'onChange'>, options: AlertWebhookOptions) {
     this.#options = { ...DEFAULTS, ...withoutUndefined(options) }
     const { timeoutMs, maxAttempts, backoffMs, maxPending, url } = this.#options
-    requireLeast('timeoutMs', timeoutMs, 1)
-    requireLeast('maxAttempts', maxAttempts, 1)
-    requireLeast('backoffMs', backoffMs, 0)
-    requireLeast('maxPending', maxPending, 1)
+    requireRange('timeoutMs of the alert webhook', timeoutMs, 1)
+    requireRange('maxAttempts of the alert webhook', maxAttempts, 1)
+    requireRange('backoffMs of the alert webhook', backoffMs, 0)
+    requireRange('maxPending of the alert webhook', maxPending, 1)
     const protocol = URL.parse(reveal(url))?.protocol
     if (protocol !== 'http:' && protocol !== 'https:') {
       throw new TypeError('url of the alert webhook must be an http or https URL')
@@ -203,11 +204,6 @@ function withoutUndefined(options: AlertWebhookOptions): AlertWebhookOptions {
   return Object.fromEntries(
     Object.entries(options).filter(([, value]) => value !== undefined),
   ) as unknown as AlertWebhookOptions
-}
-
-function requireLeast(option: string, value: number, least: number): void {
-  if (value >= least) return
-  throw new RangeError(`${option} of the alert webhook must be at least ${least}, got ${value}`)
 }
 
 const DEFAULTS: Omit<Required<AlertWebhookOptions>, 'url'> = {

@@ -16,11 +16,11 @@ export function bucketQuantile(
   counts: readonly number[],
 ): number {
   const monotonic = toMonotonic(counts)
-  const all = monotonic.at(-1) ?? 0
+  const all = monotonic.at(-1) as number
   if (all === 0) return Number.NaN
   const rank = q * all
   const bucket = monotonic.findIndex((count) => count >= rank)
-  const highest = bounds.at(-1) ?? Number.NaN
+  const highest = bounds.at(-1) as number
   if (bucket === -1 || bucket >= bounds.length) return highest
   const end = bounds[bucket] as number
   if (bucket === 0) return end <= 0 ? end : end * (rank / (monotonic[0] as number))
@@ -30,7 +30,7 @@ export function bucketQuantile(
 }
 
 function toMonotonic(counts: readonly number[]): number[] {
-  let previous = counts[0] ?? 0
+  let previous = counts[0] as number
   return counts.map((count) => {
     if (count > previous && !isAlmostEqual(previous, count)) previous = count
     return previous

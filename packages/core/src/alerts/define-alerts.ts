@@ -1,3 +1,4 @@
+import { requireWhole } from '../range.ts'
 import type { Metrics } from '../metrics.ts'
 import { checkExpression, type MetricKind } from './check-expression.ts'
 import type { Expression } from './expression.ts'
@@ -102,9 +103,7 @@ function checkLimit({ name, below, above, forMs = 0 }: AlertDefinition): void {
   if (!Number.isFinite(below ?? above)) {
     throw new RangeError(`alert ${name}: its limit must be finite, got ${below ?? above}`)
   }
-  if (!(Number.isInteger(forMs) && forMs >= 0)) {
-    throw new RangeError(`alert ${name}: forMs must be a whole number of at least 0, got ${forMs}`)
-  }
+  requireWhole(`alert ${name}: forMs`, forMs, 0)
 }
 
 const CAMEL_CASE = /^[A-Z][A-Za-z0-9]{2,99}$/

@@ -66,7 +66,7 @@ export class SampleHistory {
       let series = known.series.get(key)
       if (series === undefined) {
         const labels = Object.fromEntries(
-          reading.labels.map((label, index) => [label, one.labelValues[index] ?? '']),
+          reading.labels.map((label, index) => [label, one.labelValues[index] as string]),
         )
         const ring = new SampleRing(this.#capacity, values.length)
         series = { labels, ring, isStale: false }

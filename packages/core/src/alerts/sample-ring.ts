@@ -20,7 +20,7 @@ export class SampleRing {
   push(timeMs: number, values: readonly number[]): void {
     this.#timesMs[this.#next] = timeMs
     for (let column = 0; column < this.#width; column++) {
-      this.#values[this.#next * this.#width + column] = values[column] ?? Number.NaN
+      this.#values[this.#next * this.#width + column] = values[column] as number
     }
     this.#next = (this.#next + 1) % this.#timesMs.length
     this.#size = Math.min(this.#size + 1, this.#timesMs.length)

@@ -1,12 +1,25 @@
 /**
  * A deep copy of plain objects and arrays, frozen at every level, so that neither the caller can
- * change the copy nor the freezing the caller's value. Instances of classes are kept as they are.
+ * change the copy nor the freezing the caller's value. What is in it twice, or in itself, is so in
+ * the copy. Instances of classes are kept as they are.
  */
 export function frozenCopy<T>(value: T): T {
-  if (Array.isArray(value)) return Object.freeze(value.map(frozenCopy)) as T
-  if (!isPlainObject(value)) return value
-  const copies = Object.entries(value).map(([key, each]) => [key, frozenCopy(each)])
-  return Object.freeze(Object.fromEntries(copies)) as T
+  return copyOf(value, new Map()) as T
+}
+
+function copyOf(value: unknown, copies: Map<object, object>): unknown {
+  const isArray = Array.isArray(value)
+  if (!isArray && !isPlainObject(value)) return value
+  const known = copies.get(value)
+  if (known !== undefined) return known
+  const copy: object = isArray ? [] : {}
+  copies.set(value, copy)
+  for (const [key, each] of Object.entries(value)) {
+    // Defined, not assigned: a key may be `__proto__`.
+    Object.defineProperty(copy, key, { value: copyOf(each, copies), enumerable: true })
+  }
+  if (isArray) (copy as unknown[]).length = value.length
+  return Object.freeze(copy)
 }
 
 /** Whether a value is an object literal, or one that JSON could hold. */

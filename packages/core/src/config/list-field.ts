@@ -7,7 +7,7 @@ import {
   type OptionalOptions,
   type RequiredOptions,
 } from './field.ts'
-import { checkRange, rangeText } from './range.ts'
+import { rangeText, requireOrder } from '../range.ts'
 
 /** Limits of a list. */
 export interface ListOptions {
@@ -46,7 +46,7 @@ export function list<T, I>(
 
 function listKind<T>(item: Field<T>, options: ListOptions): FieldKind<readonly T[]> {
   const { minLength = 0, maxLength = Infinity } = options
-  checkRange('minLength', minLength, 'maxLength', maxLength)
+  requireOrder('minLength', minLength, 'maxLength', maxLength)
   const readAll = (
     inputs: readonly unknown[],
     read: (input: never) => T | undefined,
@@ -63,7 +63,7 @@ function listKind<T>(item: Field<T>, options: ListOptions): FieldKind<readonly T
   return {
     name: `list of ${item.kind.name}`,
     expected:
-      `a list${rangeText(options.minLength, options.maxLength, String)}, ` +
+      `a list${rangeText(options.minLength, options.maxLength)}, ` +
       `separated by commas, each ${item.kind.expected}`,
     isSecret: item.kind.isSecret,
     jsonSchema: () => ({

@@ -1,5 +1,5 @@
 import { fieldConstructor, type FieldConstructor, type FieldKind } from './field.ts'
-import { checkRange, rangeText } from './range.ts'
+import { rangeText, requireOrder } from '../range.ts'
 
 /** Limits of a number, both included. */
 export interface NumberOptions {
@@ -45,10 +45,10 @@ function numberKind(
   read: (input: unknown) => number | undefined,
 ): FieldKind<number> {
   const { min = -Infinity, max = Infinity } = options
-  checkRange('min', min, 'max', max)
+  requireOrder('min', min, 'max', max)
   return {
     name,
-    expected: `${noun}${rangeText(options.min, options.max, String)}`,
+    expected: `${noun}${rangeText(options.min, options.max)}`,
     isSecret: false,
     jsonSchema: () => ({
       type: name === 'number' ? 'number' : 'integer',

@@ -1,3 +1,4 @@
+import { inspect } from 'node:util'
 import { Secret } from '../secret.ts'
 import {
   Field,
@@ -140,5 +141,11 @@ function readJson<O>(text: string, read: (value: unknown) => O | undefined): O |
 }
 
 function writeValue(value: unknown): string {
-  return typeof value === 'string' ? value : (JSON.stringify(value) ?? String(value))
+  if (typeof value === 'string') return value
+  try {
+    return JSON.stringify(value) ?? String(value)
+  } catch {
+    // JSON has no words for bigint and for what is in itself.
+    return inspect(value, { breakLength: Infinity })
+  }
 }

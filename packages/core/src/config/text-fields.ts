@@ -1,6 +1,6 @@
 import { Secret } from '../secret.ts'
 import { fieldConstructor, type FieldConstructor, type FieldKind } from './field.ts'
-import { checkRange, rangeText } from './range.ts'
+import { rangeText, requireOrder } from '../range.ts'
 
 /** Limits of a text. */
 export interface TextOptions {
@@ -55,7 +55,7 @@ export function sealed(text: string | undefined): Secret<string> | undefined {
 
 function textReader(options: TextOptions): (input: unknown) => string | undefined {
   const { minLength = 0, maxLength = Infinity, pattern } = options
-  checkRange('minLength', minLength, 'maxLength', maxLength)
+  requireOrder('minLength', minLength, 'maxLength', maxLength)
   if (pattern !== undefined && options.expected === undefined) {
     throw new TypeError('pattern needs expected: what the text must be, in words')
   }

@@ -7,7 +7,7 @@ import {
   type DurationLimits,
 } from '../units/index.ts'
 import { fieldConstructor, type FieldConstructor, type FieldKind } from './field.ts'
-import { rangeText } from './range.ts'
+import { rangeText, requireOrder } from '../range.ts'
 
 /** Limits of a duration, both included, in milliseconds or as `parseDuration` reads them. */
 export interface DurationOptions {
@@ -70,9 +70,7 @@ interface Unit {
 }
 
 function unitKind({ name, expected, min, max, parse, format }: Unit): FieldKind<number> {
-  if (min !== undefined && max !== undefined && min > max) {
-    throw new RangeError(`min must be at most max, got ${format(min)} and ${format(max)}`)
-  }
+  if (min !== undefined && max !== undefined) requireOrder('min', min, 'max', max, format)
   const range = rangeText(min, max, format)
   return {
     name,

@@ -8,7 +8,7 @@ import {
   type HealthStatus,
 } from './check.ts'
 import { reasonOf, redact } from './reason.ts'
-import { requireCount, requireRange } from './require-range.ts'
+import { requireRange, requireWhole } from '../range.ts'
 
 type Outcome =
   | { readonly status: 'up' }
@@ -59,8 +59,8 @@ export class CheckRunner {
     if (name === '') throw new TypeError('name of a check must not be empty')
     requireRange('timeoutMs', timeoutMs, 1)
     requireRange('everyMs', everyMs, 1)
-    requireCount('failAfter', failAfter)
-    requireCount('maxPending', maxPending)
+    requireWhole('failAfter', failAfter)
+    requireWhole('maxPending', maxPending)
     this.name = name
     this.kind = kind
     this.#check = options.check

@@ -1,7 +1,7 @@
 import { monitorEventLoopDelay, performance, type EventLoopUtilization } from 'node:perf_hooks'
 import type { Clock } from '../clock.ts'
 import { down, type CheckOptions } from './check.ts'
-import { requireRange } from './require-range.ts'
+import { requireRange } from '../range.ts'
 
 /** How the event loop did over one window. */
 export interface EventLoopReading {

@@ -2,7 +2,7 @@ import { getHeapStatistics } from 'node:v8'
 import { down, type CheckOptions } from './check.ts'
 import { percent, type EventLoopReading } from './event-loop.ts'
 import { reasonOf } from './reason.ts'
-import { requireRange } from './require-range.ts'
+import { requireRange } from '../range.ts'
 
 /** Where each source of pressure reads 1. Below, a source reads its share of the limit. */
 export interface PressureLimits {

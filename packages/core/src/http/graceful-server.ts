@@ -3,7 +3,7 @@ import type { Server as SecureServer } from 'node:https'
 import type { Socket } from 'node:net'
 import { systemClock, type Clock } from '../clock.ts'
 import { TimeoutError } from '../errors.ts'
-import { requireRange } from '../health/require-range.ts'
+import { requireRange } from '../range.ts'
 
 export interface GracefulServerOptions {
   /** How long {@link GracefulServer.close} lets requests end, in milliseconds. At least 0. @default 10_000 */

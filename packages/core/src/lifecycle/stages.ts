@@ -1,4 +1,4 @@
-import { requireRange } from '../health/require-range.ts'
+import { requireRange } from '../range.ts'
 
 /**
  * The way down, in order. **unready**: probes fail, requests are still served. **wait**: balancers

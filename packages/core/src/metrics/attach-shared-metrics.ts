@@ -11,6 +11,7 @@ import type {
   MetricReading,
   Metrics,
 } from '../metrics.ts'
+import { requireRange } from '../range.ts'
 import { MetricsHome } from './metrics-home.ts'
 import { SharedSeriesStore } from './shared-series-store.ts'
 import { ThreadMemoryWriter } from './thread-memory.ts'
@@ -96,8 +97,6 @@ export function attachSharedMetrics(
   memory: SharedArrayBuffer,
   { readEveryMs = 5000, clock = systemClock }: AttachSharedMetricsOptions = {},
 ): ThreadMetrics {
-  if (!(readEveryMs >= 1)) {
-    throw new RangeError(`readEveryMs must be 1 or more, got ${readEveryMs}`)
-  }
+  requireRange('readEveryMs', readEveryMs, 1)
   return new ThreadMetrics(memory, readEveryMs, clock)
 }

@@ -1,3 +1,11 @@
+import { requireRange } from '../range.ts'
+
+/** One number for each slot, in this thread's memory (plain) or in shared memory (typed). */
+export interface Cells {
+  [slot: number]: number
+  readonly length: number
+}
+
 /**
  * Where a value is counted: an exponential histogram whose buckets split each power of two into
  * equal parts, found from the bits of the number, and a second slot for each bucket that a classic
@@ -12,8 +20,8 @@ export class BucketLayout {
   readonly bounds: readonly number[]
   /** Cells that one series needs. */
   readonly slots: number
-  /** The bound that cuts a bucket, or infinity. */
-  readonly #splits: Float64Array
+  /** The bound that cuts a bucket, or infinity. Plain, for a typed array is read with more checks. */
+  readonly #splits: readonly number[]
   /** The slot after the last one of each classic bucket. */
   readonly #classicEnds: readonly number[]
   readonly #shift: number
@@ -30,8 +38,9 @@ export class BucketLayout {
     this.#offset = highWord(lowest / RANGE_BEYOND_BOUNDS) >> this.#shift
     this.#last = (highWord(highest * RANGE_BEYOND_BOUNDS) >> this.#shift) - this.#offset
     this.slots = 2 * (this.#last + 1)
-    this.#splits = new Float64Array(this.#last + 1).fill(Number.POSITIVE_INFINITY)
-    for (const bound of bounds) this.#splits[this.#bucketOf(bound)] = bound
+    const splits = Array.from({ length: this.#last + 1 }, () => Number.POSITIVE_INFINITY)
+    for (const bound of bounds) splits[this.#bucketOf(bound)] = bound
+    this.#splits = splits
     this.#classicEnds = [...bounds.map((bound) => 2 * this.#bucketOf(bound) + 1), this.slots]
   }
 
@@ -39,19 +48,18 @@ export class BucketLayout {
   slotOf(value: number): number {
     SCRATCH[0] = value
     let bucket = ((WORDS[HIGH] as number) >> this.#shift) - this.#offset
-    // The three special values have the largest exponent, so only the two rare paths meet them.
-    if (bucket < 0) {
-      if (!(value > Number.NEGATIVE_INFINITY)) return -1
-      bucket = 0
-    } else if (bucket > this.#last) {
-      if (!(value < Number.POSITIVE_INFINITY)) return -1
-      bucket = this.#last
+    // A negative bucket is a large one without its sign: one comparison finds both ends.
+    if (bucket >>> 0 > this.#last) {
+      // The three special values have the largest exponent, so only this rare path meets them.
+      if (!Number.isFinite(value)) return -1
+      bucket = bucket < 0 ? 0 : this.#last
     }
+    // A branch that is foreseen; arithmetic on the comparison would delay the address by it.
     return value > (this.#splits[bucket] as number) ? 2 * bucket + 1 : 2 * bucket
   }
 
   /** Values at or below each bound, then all values: one longer than {@link bounds}. */
-  cumulativeCounts(cells: Float64Array): number[] {
+  cumulativeCounts(cells: Cells): number[] {
     const counts: number[] = []
     let total = 0
     let slot = 0
@@ -71,8 +79,8 @@ export class BucketLayout {
    * The value below which the fraction `q` lies. The estimate is the harmonic mean of the edges of
    * its bucket, which errs equally towards both: (hi − lo) / (hi + lo), at most 1/17.
    */
-  quantile(cells: Float64Array, q: number): number {
-    if (!(q >= 0 && q <= 1)) throw new RangeError(`q of a quantile must be from 0 to 1, got ${q}`)
+  quantile(cells: Cells, q: number): number {
+    requireRange('q of a quantile', q, 0, 1)
     const total = this.count(cells)
     if (total === 0) return Number.NaN
     const rank = Math.max(q * total, Number.MIN_VALUE)
@@ -81,7 +89,7 @@ export class BucketLayout {
     return this.#middleOf(slot)
   }
 
-  count(cells: Float64Array): number {
+  count(cells: Cells): number {
     let total = 0
     for (let slot = 0; slot < this.slots; slot++) total += cells[slot] as number
     return total

@@ -44,7 +44,7 @@ function* valuesOf(family: AnyFamily, name: string): Generator<RegistryValue> {
         yield { value, labels: { le, ...labels }, metricName: `${name}_bucket` }
       }
       yield { value: series.sum, labels, metricName: `${name}_sum` }
-      yield { value: counts.at(-1) ?? 0, labels, metricName: `${name}_count` }
+      yield { value: counts.at(-1) as number, labels, metricName: `${name}_count` }
     } else {
       yield { value: series.value, labels }
     }

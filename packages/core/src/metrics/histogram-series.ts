@@ -1,5 +1,5 @@
 import type { BoundHistogram, ExemplarLabels } from '../metrics.ts'
-import type { BucketLayout } from './bucket-layout.ts'
+import type { BucketLayout, Cells } from './bucket-layout.ts'
 import type { Exemplars } from './exemplars.ts'
 import { addCells, ThreadParts } from './thread-parts.ts'
 
@@ -11,16 +11,15 @@ export abstract class HistogramSeries implements BoundHistogram {
   readonly layout: BucketLayout
   readonly exemplars: Exemplars | undefined
   readonly parts: ThreadParts = new ThreadParts()
-  readonly #own: Float64Array
 
-  /** `cells` may be longer than the layout needs: what follows is the subclass's own. */
-  constructor(layout: BucketLayout, cells: Float64Array, exemplars?: Exemplars) {
+  constructor(layout: BucketLayout, exemplars?: Exemplars) {
     this.layout = layout
-    this.#own = cells
     this.exemplars = exemplars
   }
 
   abstract observe(value: number, exemplar?: ExemplarLabels): void
+  /** May be longer than the layout needs: what follows is the subclass's own. */
+  protected abstract get own(): Cells
   protected abstract get ownSum(): number
   protected abstract set ownSum(value: number)
 
@@ -37,9 +36,10 @@ export abstract class HistogramSeries implements BoundHistogram {
   }
 
   /** A count for each slot, threads included; read it at once, for it may be the live one. */
-  cells(): Float64Array {
-    if (this.parts.isEmpty) return this.#own
-    const cells = this.#own.slice(0, this.layout.slots)
+  cells(): Cells {
+    if (this.parts.isEmpty) return this.own
+    const cells = new Float64Array(this.layout.slots)
+    addCells(cells, this.own, cells.length)
     this.parts.addTo(cells)
     return cells
   }
@@ -47,12 +47,12 @@ export abstract class HistogramSeries implements BoundHistogram {
   /** Takes over what an ended thread counted. */
   fold(part: Float64Array): void {
     if (!this.parts.remove(part)) return
-    addCells(this.#own.subarray(0, this.layout.slots), part)
+    addCells(this.own, part, this.layout.slots)
     this.ownSum += part[this.layout.slots] as number
   }
 
   reset(): void {
-    this.#own.fill(0)
+    for (let cell = 0; cell < this.own.length; cell++) this.own[cell] = 0
     this.ownSum = 0
     this.parts.reset()
     this.exemplars?.clear()
@@ -66,19 +66,19 @@ export abstract class HistogramSeries implements BoundHistogram {
 /** A histogram in the memory of this thread. */
 export class LocalHistogramSeries extends HistogramSeries {
   protected ownSum = 0
-  readonly #cells: Float64Array
-
-  constructor(layout: BucketLayout, exemplars?: Exemplars) {
-    const cells = new Float64Array(layout.slots)
-    super(layout, cells, exemplars)
-    this.#cells = cells
-  }
+  // Initialized where declared, and plain: the engine then knows their shape and checks less.
+  readonly #layout: BucketLayout = this.layout
+  readonly #cells: number[] = Array.from({ length: this.layout.slots }, () => 0)
 
   observe(value: number, exemplar?: ExemplarLabels): void {
-    const slot = this.layout.slotOf(value)
+    const slot = this.#layout.slotOf(value)
     if (slot < 0) return
     ;(this.#cells[slot] as number)++
     this.ownSum += value
     if (exemplar !== undefined) this.keep(slot, value, exemplar)
+  }
+
+  protected get own(): Cells {
+    return this.#cells
   }
 }

@@ -1,4 +1,5 @@
 import type { GaugeOptions, HistogramOptions, MetricOptions } from '../metrics.ts'
+import { requireWhole } from '../range.ts'
 import { checkBounds, checkLabels, checkName, refuse } from './metric-rules.ts'
 import { NAMED_BOUNDS } from './named-bounds.ts'
 
@@ -38,8 +39,7 @@ export function defineMetric(
 
 /** @throws RangeError naming the option and its limits. */
 export function checkMaxSeries(option: string, maxSeries: number): void {
-  if (Number.isInteger(maxSeries) && maxSeries >= 1 && maxSeries <= 10_000) return
-  throw new RangeError(`${option} must be an integer from 1 to 10,000, got ${maxSeries}`)
+  requireWhole(option, maxSeries, 1, 10_000)
 }
 
 /** Whether two definitions describe series that may be counted together. */

@@ -148,7 +148,7 @@ export function labelled(
   { labels }: MetricDefinition,
   labelValues: readonly string[],
 ): Record<string, string> {
-  return Object.fromEntries(labels.map((label, i) => [label, labelValues[i] ?? '']))
+  return Object.fromEntries(labels.map((label, i) => [label, labelValues[i] as string]))
 }
 
 function layoutOf({ name, bounds }: MetricDefinition): BucketLayout {

@@ -35,7 +35,7 @@ export function readFamily(family: AnyFamily): MetricReading {
         bounds: family.bounds,
         series: Array.from(family.all(), ({ labelValues, series }) => {
           const cumulativeCounts = family.layout.cumulativeCounts(series.cells())
-          const count = cumulativeCounts.at(-1) ?? 0
+          const count = cumulativeCounts.at(-1) as number
           return { labelValues, cumulativeCounts, count, sum: series.sum }
         }),
       }

@@ -1,3 +1,4 @@
+import { requireWhole } from '../range.ts'
 import type { MetricDefinition } from './metric-definition.ts'
 import type { AnyFamily } from './metric-family.ts'
 import type { MetricsHome } from './metrics-home.ts'
@@ -79,9 +80,7 @@ export function createSharedMetrics(
   metrics: MetricsHome,
   { sizeBytes = 4 * MIB }: CreateSharedMetricsOptions = {},
 ): SharedMetrics {
-  if (!(Number.isInteger(sizeBytes) && sizeBytes >= 4096 && sizeBytes <= 1024 * MIB)) {
-    throw new RangeError(`sizeBytes must be an integer from 4 KiB to 1 GiB, got ${sizeBytes}`)
-  }
+  requireWhole('sizeBytes', sizeBytes, 4096, 1024 * MIB)
   return new SharedMetrics(metrics, sizeBytes - (sizeBytes % 8))
 }
 

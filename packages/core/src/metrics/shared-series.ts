@@ -1,5 +1,5 @@
 import type { ExemplarLabels } from '../metrics.ts'
-import type { BucketLayout } from './bucket-layout.ts'
+import type { BucketLayout, Cells } from './bucket-layout.ts'
 import { CounterSeries } from './counter-series.ts'
 import { GaugeSeries } from './gauge-series.ts'
 import { HistogramSeries } from './histogram-series.ts'
@@ -60,7 +60,7 @@ export class SharedHistogramSeries extends HistogramSeries {
   readonly #cells: Float64Array
 
   constructor(layout: BucketLayout, cells: Float64Array) {
-    super(layout, cells)
+    super(layout)
     this.#cells = cells
   }
 
@@ -69,6 +69,10 @@ export class SharedHistogramSeries extends HistogramSeries {
     if (slot < 0) return
     ;(this.#cells[slot] as number)++
     this.ownSum += value
+  }
+
+  protected get own(): Cells {
+    return this.#cells
   }
 
   protected get ownSum(): number {

@@ -1,3 +1,5 @@
+import type { Cells } from './bucket-layout.ts'
+
 /** The cells of one series in the memory of other threads, which only they write. */
 export class ThreadParts {
   #parts: Float64Array[] = []
@@ -21,8 +23,8 @@ export class ThreadParts {
   }
 
   /** Adds the cells of all threads to `cells`, as many as it has. */
-  addTo(cells: Float64Array): void {
-    for (const part of this.#parts) addCells(cells, part)
+  addTo(cells: Cells): void {
+    for (const part of this.#parts) addCells(cells, part, cells.length)
   }
 
   get isEmpty(): boolean {
@@ -35,7 +37,7 @@ export class ThreadParts {
   }
 }
 
-/** Adds `from` to `to`, cell by cell, as many as `to` has. */
-export function addCells(to: Float64Array, from: Float64Array): void {
-  for (let i = 0; i < to.length; i++) (to[i] as number) += from[i] as number
+/** Adds the first `count` cells of `from` to those of `to`. */
+export function addCells(to: Cells, from: Cells, count: number): void {
+  for (let i = 0; i < count; i++) (to[i] as number) += from[i] as number
 }

@@ -1,3 +1,4 @@
+import { requireWhole } from '../range.ts'
 import { styleText } from 'node:util'
 import { barOf, sparkline, summarize } from './chart-summary.ts'
 import { formatTime, formatValue, isNumeric } from './format-value.ts'
@@ -30,9 +31,7 @@ export function renderTerminal(
   report: Report,
   { width = 80, isColored = false }: RenderTerminalOptions = {},
 ): string {
-  if (!(Number.isInteger(width) && width >= 40)) {
-    throw new RangeError(`width must be a whole number of at least 40, got ${width}`)
-  }
+  requireWhole('width', width, 40)
   const { title, subtitle, createdAtMs, verdict, sections } = prepareReport(report)
   const page: Page = {
     width,

@@ -1,3 +1,4 @@
+import { requireWhole } from '../range.ts'
 import { readQuantity, type QuantityKind } from './quantity.ts'
 
 /** Bounds of a size, both included. */
@@ -60,11 +61,7 @@ export function formatBytes(
   sizeBytes: number,
   { significantDigits }: FormatBytesOptions = {},
 ): string {
-  if (!Number.isSafeInteger(sizeBytes) || sizeBytes < 0) {
-    throw new RangeError(
-      `sizeBytes must be a whole number from 0 to ${Number.MAX_SAFE_INTEGER}, got ${sizeBytes}`,
-    )
-  }
+  requireWhole('sizeBytes', sizeBytes, 0, Number.MAX_SAFE_INTEGER)
   if (significantDigits !== undefined) return approximate(sizeBytes, significantDigits)
   const size = BigInt(sizeBytes)
   const exact = SIZES.find(([, each]) => size >= each && (size * 1000n) % each === 0n)
@@ -73,9 +70,7 @@ export function formatBytes(
 }
 
 function approximate(sizeBytes: number, digits: number): string {
-  if (!Number.isSafeInteger(digits) || digits < 1 || digits > 15) {
-    throw new RangeError(`significantDigits must be a whole number from 1 to 15, got ${digits}`)
-  }
+  requireWhole('significantDigits', digits, 1, 15)
   const [unit, unitSize] = SIZES.find(([, each]) => sizeBytes >= Number(each)) ?? ['B', 1n]
   return `${Number((sizeBytes / Number(unitSize)).toPrecision(digits))}${unit}`
 }

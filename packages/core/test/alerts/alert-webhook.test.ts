@@ -140,6 +140,27 @@ describe('AlertWebhook', () => {
     expect(failures[0]?.message).toMatch(/^1 changes of alerts did not reach the webhook: \w+$/)
   })
 
+  test('names the code of a connection that is refused', async () => {
+    const server = createServer()
+    await once(server.listen(0, '127.0.0.1'), 'listening')
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/canary`
+    await once(server.close(), 'close')
+    const { source, webhook, failures } = post({ url, maxAttempts: 1 })
+    source.emit('Some', 'firing')
+    await webhook.flush()
+    expect(failures.map(({ message }) => message)).toEqual([
+      '1 changes of alerts did not reach the webhook: ECONNREFUSED',
+    ])
+  })
+
+  test('says resolved when none of those that it posts is firing', async () => {
+    const { url, posted } = await receive(200)
+    const { source, webhook } = post({ url })
+    source.emit('Some', 'resolved')
+    await webhook.flush()
+    expect(posted.map(({ body }) => body.status)).toEqual(['resolved'])
+  })
+
   test('ends a request that takes too long', async () => {
     const { url, posted } = await receive(0)
     const clock = new ManualClock()

@@ -96,6 +96,10 @@ describe('an alert is refused at definition', () => {
     ],
     ['alert Some needs either below or above', () => define(value(size), { above: 1 })],
     [
+      'alert Some: its limit must be finite, got Infinity',
+      () => define(value(size), { below: undefined, above: Infinity }),
+    ],
+    [
       'alert Some: its limit must be finite, got NaN',
       () => define(value(size), { below: Number.NaN }),
     ],

@@ -14,7 +14,17 @@ import {
   secretUrl,
   type Field,
 } from '@dharma/core/config'
+import { createHealth, down } from '@dharma/core/health'
+import { createFetchHandler } from '@dharma/core/http'
 import { createLogger } from '@dharma/core/logger'
+import { createMetrics } from '@dharma/core/metrics'
+import {
+  renderHtml,
+  renderJson,
+  renderMarkdown,
+  renderTerminal,
+  type Report,
+} from '@dharma/core/report'
 import { describe, expect, test } from 'vitest'
 import { z } from 'zod'
 
@@ -86,6 +96,93 @@ function shown(value: unknown): string {
   ].join('\n')
 }
 
+/** A secret as name, label, help, exemplar and broken reading, in each format. */
+async function shownByMetrics(value: Secret<unknown>, failure: unknown): Promise<string> {
+  const metrics = createMetrics()
+  const text = String(value)
+  const options = { help: `Of ${text}. ${String(failure)}`, labels: ['key'], exemplars: true }
+  metrics.counter('uses_total', options).bind(text).inc(1, { key: text })
+  metrics
+    .histogram('use_seconds', options)
+    .bind(text)
+    .observe(1, { key: value as never })
+  const read = (): number => {
+    throw failure
+  }
+  metrics.gauge('broken', { help: 'Broken.', read })
+  const wrong = thrownBy(() => metrics.gauge(value as never, { help: 'Wrong.' }))
+  const texts = [await metrics.expose(), await metrics.expose('openmetrics'), String(wrong)]
+  return texts.join('\n') + shown(metrics.names().map((name) => metrics.read(name)))
+}
+
+/** A secret as the reason of a check, over HTTP and in metrics too. */
+async function shownByHealth(value: Secret<unknown>, failure: unknown): Promise<string> {
+  const metrics = createMetrics()
+  await using health = createHealth({ metrics, eventLoop: false })
+  const changes: unknown[] = []
+  const isDown = Promise.withResolvers<void>()
+  health.onChange((change) => {
+    changes.push(change)
+    if (changes.length === 4) isDown.resolve()
+  })
+  const reason = `no ${String(value)} at redis://u:${CANARY}@h, password=${CANARY}`
+  health.register({ name: 'a', kind: 'readiness', check: () => Promise.reject(new Error(reason)) })
+  health.register({ name: 'b', kind: 'readiness', check: () => Promise.reject(failure) })
+  health.register({ name: 'c', kind: 'readiness', check: () => down(reason) })
+  await isDown.promise
+  const answer = createFetchHandler({ health, metrics })
+  const texts = await Promise.all(
+    ['readyz?verbose', 'metrics'].map(async (path) => {
+      const response = await answer(new Request(`http://h/${path}`))
+      return response === undefined ? '' : response.text()
+    }),
+  )
+  expect(texts.join('')).toContain('redis://***@h')
+  return texts.join('\n') + shown(changes) + shown(health.report('readiness'))
+}
+
+/** A secret in every block of a report, in each form that it is rendered to. */
+function shownByReport(value: Secret<unknown>, config: object, failure: unknown): string {
+  const text = `${String(value)} of redis://u:${CANARY}@h with password=${CANARY}`
+  const described = (config as ReturnType<typeof loadConfig>).describe()
+  const report: Report = {
+    title: text,
+    subtitle: text,
+    verdict: { status: 'bad', text: String(failure) },
+    sections: [
+      {
+        title: text,
+        blocks: [
+          { type: 'text', text: inspect(config, { depth: null }) },
+          { type: 'figures', figures: [{ label: text, value, unit: text, note: text }] },
+          {
+            type: 'table',
+            caption: text,
+            columns: [{ label: text }, { label: 'value' }],
+            rows: described.map((each) => [each.path, each.value ?? value]),
+          },
+          { type: 'bars', caption: text, bars: [{ label: text, value: 1 }] },
+          {
+            type: 'time-series',
+            caption: text,
+            timesMs: [0, 1],
+            series: [{ label: text, values: [1, 2] }],
+          },
+          {
+            type: 'findings',
+            findings: [
+              { severity: 'critical', title: text, detail: String(failure), remedy: text },
+            ],
+          },
+          { type: 'code', code: JSON.stringify(config), caption: text },
+        ],
+      },
+    ],
+  }
+  const renderers = [renderTerminal, renderJson, renderMarkdown, renderHtml]
+  return renderers.map((render) => render(report)).join('\n')
+}
+
 function textOf(value: unknown): string {
   return typeof value === 'string' ? value : JSON.stringify(value)
 }
@@ -118,6 +215,21 @@ describe.each(cases)('$name', ({ field, good, bad }) => {
       expect(revealed.join('')).toContain(CANARY)
       expect(shown(config) + shown(config.describe())).not.toContain('canary-')
     }
+  })
+
+  test('metrics, health and reports that were made of it do not show it', async () => {
+    const config = loadConfig(define(), {
+      environment: {},
+      values: { group: { x: good } } as object,
+    })
+    const failure = thrownBy(() =>
+      loadConfig(define(), { values: { group: { x: bad } } as object }),
+    )
+    const value = (config['group'] as unknown as { x: Secret<unknown> | Secret<unknown>[] }).x
+    const one = [value].flat()[0] as Secret<unknown>
+    expect(await shownByMetrics(one, failure)).not.toContain('canary-')
+    expect(await shownByHealth(one, failure)).not.toContain('canary-')
+    expect(shownByReport(one, config, failure)).not.toContain('canary-')
   })
 
   test('a bad value is nowhere shown, from whatever source', () => {

@@ -171,6 +171,38 @@ describe('schema', () => {
     expect(value.at).toBe(given.at)
   })
 
+  test('a value that is in itself, or in two places, is so in the copy, and describe() shows it', () => {
+    const anything = schema(z.any(), { expected: 'anything' })
+    interface Ring {
+      self?: Ring
+      twice: readonly object[]
+    }
+    const leaf = { a: 1 }
+    const given: Ring = { twice: [leaf, leaf] }
+    given.self = given
+    const config = loadConfig(defineConfig('ring', { x: anything }), {
+      environment: {},
+      values: { x: given },
+    })
+    const copy = config.x as Ring
+    expect(copy).not.toBe(given)
+    expect(copy.self).toBe(copy)
+    expect(copy.twice[0]).toBe(copy.twice[1])
+    expect([copy, copy.twice, copy.twice[0]].every(Object.isFrozen)).toBe(true)
+    expect(Object.isFrozen(given)).toBe(false)
+    expect(config.describe()[0]?.value).toContain('self: [Circular')
+  })
+
+  test('a value that only looks like a prototype or has gaps is copied as it is', () => {
+    const anything = schema(z.any(), { expected: 'anything', format: 'json' })
+    const copy = load(anything, { text: '{"__proto__":{"isAdmin":true},"a":[1]}' }) as object
+    expect(Object.getPrototypeOf(copy)).toBe(Object.prototype)
+    expect(Object.keys(copy)).toEqual(['__proto__', 'a'])
+    const gaps = [1]
+    gaps.length = 3
+    expect(load(anything, { value: gaps })).toHaveLength(3)
+  })
+
   test('a schema that answers with a promise is refused', () => {
     const later = z.string().refine(() => Promise.resolve(true))
     expect(() => load(schema(later, { expected: 'a name' }), { text: 'x' })).toThrow(

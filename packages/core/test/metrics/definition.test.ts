@@ -66,6 +66,22 @@ it('the same name with another shape is refused', () => {
   expect(other).toThrow(/metric a is already defined as a histogram with labels b and 1 bounds/)
 })
 
+it('what a name is taken by is said for each kind', () => {
+  const metrics = createMetrics()
+  metrics.gauge('a', { help })
+  const labelled = () => metrics.gauge('a', { help, labels: ['b'] })
+  expect(labelled).toThrow(RangeError('metric a is already defined as a gauge without labels'))
+})
+
+it('only metrics that were defined here are named', () => {
+  const registry = new Registry()
+  new Counter({ name: 'own_total', help, registers: [registry] }).inc()
+  const metrics = createMetrics({ registry })
+  metrics.gauge('a', { help })
+  expect(metrics.names()).toEqual(['a'])
+  expect(metrics.read('own_total')).toBeUndefined()
+})
+
 it('a name that the owner of the registry uses is refused', () => {
   const registry = new Registry()
   new Counter({ name: 'a_total', help, registers: [registry] }).inc()
@@ -75,7 +91,9 @@ it('a name that the owner of the registry uses is refused', () => {
 
 it('options out of range are refused', () => {
   expect(() => createMetrics({ prefix: 'Shop' })).toThrow(/prefix must be snake case/)
-  expect(() => createMetrics({ maxSeries: 10_001 })).toThrow(/maxSeries must be an integer/)
+  expect(() => createMetrics({ maxSeries: 10_001 })).toThrow(
+    /maxSeries must be a whole number from 1 to 10000/,
+  )
 })
 
 it('the prefix stands before every name', () => {

@@ -109,6 +109,15 @@ it('the registry writes OpenMetrics too', async () => {
   expect(await registry.metrics()).toBe('# HELP a A.\n# TYPE a counter\na_total 1\n# EOF\n')
 })
 
+it('the registry leaves out a gauge whose read throws', async () => {
+  const registry = new promClient.Registry()
+  const read = () => {
+    throw new Error('broken')
+  }
+  createMetrics({ registry }).gauge('a', { help: 'A.', read })
+  expect(await registry.getSingleMetricAsString('a')).toBe('# HELP a A.\n# TYPE a gauge')
+})
+
 it('resetMetrics of the registry sets all numbers to zero', () => {
   const registry = new promClient.Registry()
   const metrics = createMetrics({ registry })

@@ -1,4 +1,10 @@
-import { createMetrics, NAMED_BOUNDS } from '@dharma/core/metrics'
+import {
+  attachSharedMetrics,
+  createMetrics,
+  createSharedMetrics,
+  NAMED_BOUNDS,
+} from '@dharma/core/metrics'
+import { ManualClock } from '@dharma/core/testing'
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
 
@@ -63,7 +69,7 @@ it('an empty histogram has no quantile', () => {
 it('a quantile outside of 0 to 1 is refused', () => {
   const bound = createMetrics().histogram('a_seconds', { help: 'A.' }).bind()
   expect(() => bound.quantile(1.1)).toThrow(
-    RangeError('q of a quantile must be from 0 to 1, got 1.1'),
+    RangeError('q of a quantile must be between 0 and 1, got 1.1'),
   )
 })
 
@@ -79,6 +85,31 @@ it('values beyond the range of quantiles are taken for its ends', () => {
   expect(bound.quantile(0.5)).toBe(0)
   for (let i = 0; i < 9; i++) bound.observe(1e6)
   expect(bound.quantile(0.9)).toBe(80)
+})
+
+it('a bound of 0 has the values at or below it, whose quantile is 0', () => {
+  const metrics = createMetrics()
+  const bound = metrics.histogram('a_things', { help: 'Things.', bounds: [0, 1] }).bind()
+  for (const value of [-1, -0, 0, 0.5]) bound.observe(value)
+  expect(metrics.read('a_things')).toMatchObject({ series: [{ cumulativeCounts: [3, 4, 4] }] })
+  expect(bound.quantile(0.5)).toBe(0)
+})
+
+it('counts beyond 2^31 stay exact', () => {
+  const metrics = createMetrics()
+  const shared = createSharedMetrics(metrics)
+  const many = attachSharedMetrics(shared.memory, { clock: new ManualClock() })
+  const there = many.histogram('a_things', { help: 'Things.', bounds: [1] }).bind()
+  there.observe(0.5)
+  const here = metrics.histogram('a_things', { help: 'Things.', bounds: [1] }).bind()
+  here.observe(0.5)
+  // What a thread counted is taken over as a number of any size.
+  const cells = new Float64Array(shared.memory, shared.memory.byteLength / 8)
+  cells[cells.indexOf(1)] = 2 ** 40
+  many.close()
+  shared.close()
+  here.observe(0.5)
+  expect(here.count).toBe(2 ** 40 + 2)
 })
 
 it('bounds that no bucket can part are refused', () => {

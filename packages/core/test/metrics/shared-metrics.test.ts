@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
 import { attachSharedMetrics, createMetrics, createSharedMetrics } from '@dharma/core/metrics'
 import { ManualClock } from '@dharma/core/testing'
+import { Gauge, Registry } from 'prom-client'
 import { expect, it } from 'vitest'
 
 const help = 'Counted in threads.'
@@ -29,7 +30,7 @@ it('threads are summed at scrape, and what one counted stays when it has ended',
   shares[0]?.[Symbol.dispose]()
   expect(await metrics.expose()).toBe(text.replace('a 14\n', 'a 7\n'))
   expect(own.value).toBe(2005)
-})
+}, 20_000)
 
 it('a full memory counts further label sets together, and refuses further metrics', () => {
   const metrics = createMetrics()
@@ -43,6 +44,48 @@ it('a full memory counts further label sets together, and refuses further metric
   expect(reading.series.at(-1)?.labelValues).toEqual(['other'])
   expect(reading.series.reduce((sum, { value }) => sum + value, 0)).toBe(50)
   expect(() => thread.histogram('a_seconds', { help })).toThrow(/a_seconds has no room/)
+  thread.close()
+})
+
+it('a full memory keeps one series for the rest of the gauges and histograms', () => {
+  const metrics = createMetrics()
+  const { memory } = createSharedMetrics(metrics, { sizeBytes: 8192 })
+  const thread = attachSharedMetrics(memory, { clock: new ManualClock() })
+  const gauge = thread.gauge('a', { help, labels: ['b'] })
+  const sizes = thread.histogram('a_things', { help, labels: ['b'], bounds: [1] })
+  for (let i = 0; i < 100; i++) {
+    gauge.bind(`set-${i}`).add(1)
+    sizes.bind(`set-${i}`).observe(1)
+  }
+  const all = [metrics.read('a'), metrics.read('a_things')]
+  const sums = all.map((reading) => {
+    const series = reading?.series ?? []
+    expect(series.length).toBeLessThan(100)
+    return series.reduce((sum, one) => sum + ('value' in one ? one.value : one.count), 0)
+  })
+  expect(sums).toEqual([100, 100])
+  thread.close()
+})
+
+it("a thread's counter never goes back, and is read there", () => {
+  const { memory } = createSharedMetrics(createMetrics())
+  const thread = attachSharedMetrics(memory, { clock: new ManualClock() })
+  const counter = thread.counter('a_total', { help }).bind()
+  for (const by of [2, -1, Number.NaN]) counter.inc(by)
+  expect(counter.value).toBe(2)
+  thread.close()
+})
+
+it('a metric whose name the owner of the registry uses is counted as not read', () => {
+  const registry = new Registry()
+  new Gauge({ name: 'a', help, registers: [registry] }).set(1)
+  const metrics = createMetrics({ registry })
+  const { memory } = createSharedMetrics(metrics)
+  const thread = attachSharedMetrics(memory, { clock: new ManualClock() })
+  thread.gauge('a', { help }).bind().set(9)
+  expect(metrics.read('dharma_metrics_read_failures_total')).toMatchObject({
+    series: [{ labelValues: ['a'], value: 1 }],
+  })
   thread.close()
 })
 
@@ -105,7 +148,9 @@ it('memory that is not ours, or in use, and options out of range are refused', (
   attachSharedMetrics(memory, { clock: new ManualClock() }).close()
   expect(() => attachSharedMetrics(memory)).toThrow(TypeError('the memory has a thread already'))
   expect(() => attachSharedMetrics(new SharedArrayBuffer(4096))).toThrow(/layout 0, 1 is known/)
-  expect(() => attachSharedMetrics(memory, { readEveryMs: 0 })).toThrow(/readEveryMs must be 1/)
+  expect(() => attachSharedMetrics(memory, { readEveryMs: 0 })).toThrow(
+    /readEveryMs must be at least 1/,
+  )
   const small = () => createSharedMetrics(createMetrics(), { sizeBytes: 100 })
-  expect(small).toThrow(/sizeBytes must be an integer from 4 KiB/)
+  expect(small).toThrow(/sizeBytes must be a whole number from 4096 to 1073741824/)
 })
