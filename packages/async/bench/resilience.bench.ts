@@ -1,5 +1,7 @@
 import { createAsyncManager } from '@dharma/async/async-manager'
+import { RateLimiter } from '@dharma/async/resilience'
 import { defineBench, type Bench, type Subject } from '@dharma/testkit/bench'
+import Bottleneck from 'bottleneck'
 import {
   bulkhead,
   circuitBreaker,
@@ -11,6 +13,7 @@ import {
   TimeoutStrategy,
   wrap,
 } from 'cockatiel'
+import PQueue from 'p-queue'
 import pRetry from 'p-retry'
 
 const work = async (): Promise<number> => 1
@@ -83,4 +86,40 @@ const policyOnSuccess: Bench = defineBench({
   ],
 })
 
-export const benches: readonly Bench[] = [retryOnSuccess, policyOnSuccess]
+const CALLS_A_SECOND = 1e9
+
+/** What a rate limit costs while the rate is not used up. */
+const rateOnSuccess: Bench = defineBench({
+  name: 'async.rate-on-success',
+  title: 'an async function under a rate limit that is not reached',
+  subjects: {
+    dharma: () => {
+      const limiter = new RateLimiter({ limit: CALLS_A_SECOND })
+      return inTurn(() => limiter.execute(work))
+    },
+    'dharma, 100 keys': () => {
+      const limiter = new RateLimiter({ limit: CALLS_A_SECOND })
+      const keys = Array.from({ length: 100 }, (_, index) => ({ key: `key ${index}` }))
+      let next = 0
+      return inTurn(() => limiter.execute(work, keys[next++ % keys.length]))
+    },
+    'p-queue': () => {
+      const queue = new PQueue({ intervalCap: CALLS_A_SECOND, interval: 1_000 })
+      return inTurn(() => queue.add(work))
+    },
+    Bottleneck: () => {
+      const limiter = new Bottleneck({
+        reservoir: CALLS_A_SECOND,
+        reservoirRefreshAmount: CALLS_A_SECOND,
+        reservoirRefreshInterval: 1_000,
+      })
+      return { ...inTurn(() => limiter.schedule(work)), close: () => limiter.disconnect() }
+    },
+  },
+  bars: [
+    { subject: 'dharma', over: 'p-queue', atMost: 0.5 },
+    { subject: 'dharma', over: 'Bottleneck', atMost: 0.1 },
+  ],
+})
+
+export const benches: readonly Bench[] = [retryOnSuccess, policyOnSuccess, rateOnSuccess]

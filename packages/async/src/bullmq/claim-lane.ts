@@ -1,137 +1,148 @@
 import { randomUUID } from 'node:crypto'
 import { toError } from '@dharma/core'
-import { UnrecoverableError, Worker, type Job } from 'bullmq'
-import type { ClaimedJob } from '../task-queue/index.ts'
-import type { BullmqSettings } from './bullmq-engine.ts'
+import { Job, UnrecoverableError, type Queue } from 'bullmq'
+import type { ClaimedJob, RunFailure } from '../task-queue/index.ts'
+import { claimedJob } from './job-record.ts'
 
 interface Lease {
   readonly job: Job
   readonly token: string
-  retryDelayMs: number
+  readonly attempt: number
+}
+
+export interface ClaimLaneOptions {
+  readonly queue: Queue
+  /** Between two looks for leases that have ended. */
+  readonly stalledEveryMs: number
+  readonly onError: (error: Error) => void
 }
 
 /** Asked for at once at most; each is a command of its own, all in one round trip. */
 const MAX_EAGER = 32
+/** What BullMQ's scripts answer when the lease is not ours any more, or the job is gone. */
+const LOST_CODES: ReadonlySet<unknown> = new Set([-1, -2, -3, -6])
 
-/** The jobs that this process has leased from one queue, by a BullMQ worker without a processor. */
+/** The pause before the next run, for the backoff strategy of the queues to read. */
+export const retryDelays: WeakMap<Job, number> = new WeakMap()
+
+/** The jobs that this process has leased from one queue, by BullMQ's own scripts. */
 export class ClaimLane {
-  readonly #queue: string
-  readonly #worker: Worker
-  readonly #leaseMs: number
+  readonly #queue: Queue
+  readonly #options: ClaimLaneOptions
   readonly #leases = new Map<string, Lease>()
+  readonly #id = randomUUID()
+  #tokens = 0
   /** Jobs asked for beside the first: grows while the queue gives them, so that idle queues cost little. */
   #eager = 0
+  #stalledTimer: NodeJS.Timeout | undefined
+  /** When the next delayed job is due, as the last answer said. Milliseconds since the epoch. */
+  dueAtMs: number = Infinity
 
-  constructor(queue: string, { connection, prefix, leaseMs, onError }: BullmqSettings) {
-    this.#queue = queue
-    this.#leaseMs = leaseMs
-    this.#worker = new Worker(queue, null, {
-      connection,
-      prefix,
-      autorun: false,
-      lockDuration: leaseMs,
-      stalledInterval: leaseMs / 2,
-      // How often a job may be cut short is the task's `maxAttempts`, which the worker checks.
-      maxStalledCount: 1_000_000,
-      settings: {
-        backoffStrategy: (_attempts, _type, _error, job) => {
-          return this.#leases.get(job?.id ?? '')?.retryDelayMs ?? 0
-        },
-      },
-    })
-    this.#worker.on('error', (error) => onError(toError(error)))
-    this.#worker.startStalledCheckTimer().catch((error: unknown) => onError(toError(error)))
+  constructor(options: ClaimLaneOptions) {
+    this.#options = options
+    this.#queue = options.queue
+    this.#lookForStalled()
   }
 
-  async claim(count: number, signal: AbortSignal): Promise<ClaimedJob[]> {
-    if (signal.aborted) return []
-    const first = (await this.#next(false)) ?? (await this.#waitForOne(signal))
+  /** Up to `count` jobs that are ready now. */
+  async take(count: number): Promise<{ readonly job: ClaimedJob; readonly token: string }[]> {
+    if (count <= 0) return []
+    const first = await this.#next()
     if (first === undefined) return []
     const more = Math.min(count - 1, this.#eager)
-    const others = await Promise.all(Array.from({ length: more }, () => this.#next(false)))
+    const settled = await Promise.allSettled(Array.from({ length: more }, () => this.#next()))
+    const others = settled.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []))
     const found = others.filter((job) => job !== undefined)
     this.#eager = found.length === more ? Math.min(MAX_EAGER, more * 2 + 1) : found.length
     return [first, ...found]
   }
 
-  /** Renews leases in one script; the ids of those that are no longer ours come back. */
-  async extend(jobs: readonly ClaimedJob[]): Promise<string[]> {
-    const held = jobs.filter(({ id }) => this.#leases.has(id))
-    const tokens = held.map(({ id }) => this.#leases.get(id)?.token ?? '')
-    return this.#worker.extendJobLocks(
-      held.map(({ id }) => id),
-      tokens,
-      this.#leaseMs,
-    )
+  /** The token of the lease that this claim has; `undefined` once it has ended. */
+  tokenOf({ id, attempt }: ClaimedJob): string | undefined {
+    const lease = this.#leases.get(id)
+    return lease?.attempt === attempt ? lease.token : undefined
   }
 
-  async complete(job: ClaimedJob, result: unknown): Promise<void> {
-    await this.#end(job, ({ job: stored, token }) => stored.moveToCompleted(result, token, false))
+  complete(job: ClaimedJob, result: unknown): Promise<boolean> {
+    return this.#end(job, ({ job: stored, token }) => stored.moveToCompleted(result, token, false))
   }
 
-  async fail(job: ClaimedJob, reason: string, retryDelayMs: number | undefined): Promise<void> {
-    await this.#end(job, (lease) => {
-      lease.retryDelayMs = Math.round(retryDelayMs ?? 0)
+  fail(job: ClaimedJob, failure: RunFailure, retryDelayMs: number | undefined): Promise<boolean> {
+    return this.#end(job, async ({ job: stored, token }) => {
+      const { reason, stack = reason, kind } = failure
       const error = retryDelayMs === undefined ? new UnrecoverableError(reason) : new Error(reason)
-      return lease.job.moveToFailed(error, lease.token, false)
+      error.stack = stack
+      retryDelays.set(stored, Math.round(retryDelayMs ?? 0))
+      if (kind === 'cancelled') {
+        stored.opts.removeOnFail = true
+        await stored.moveToFailed(error, token, false)
+        return
+      }
+      // Both in one round trip; the story goes with the job, so it is there before the job has ended.
+      await Promise.all([
+        stored.log(JSON.stringify(failure)),
+        stored.moveToFailed(error, token, false),
+      ])
     })
   }
 
-  async release(job: ClaimedJob, delayMs: number): Promise<void> {
-    await this.#end(job, ({ job: stored, token }) => {
-      if (delayMs > 0) return stored.moveToDelayed(Date.now() + delayMs, token)
+  release(job: ClaimedJob, delayMs: number): Promise<boolean> {
+    return this.#end(job, ({ job: stored, token }) => {
+      if (delayMs > 0) return stored.moveToDelayed(Date.now() + Math.ceil(delayMs), token)
       return stored.moveToWait(token)
     })
   }
 
-  async close(): Promise<void> {
-    // By force, since its blocking read would else be waited for; no job of ours is running any more.
-    await this.#worker.close(true)
+  async progress(job: ClaimedJob, value: unknown): Promise<void> {
+    await this.#leases.get(job.id)?.job.updateProgress(value as object)
+  }
+
+  close(): void {
+    clearTimeout(this.#stalledTimer)
   }
 
   /** A lease that was lost has no end of its own: its new holder ends it. */
-  async #end(job: ClaimedJob, move: (lease: Lease) => Promise<unknown>): Promise<void> {
+  async #end(job: ClaimedJob, move: (lease: Lease) => Promise<unknown>): Promise<boolean> {
     const lease = this.#leases.get(job.id)
-    if (lease === undefined) return
+    if (lease?.attempt !== job.attempt) return false
     try {
       await move(lease)
+      return true
+    } catch (error) {
+      if (LOST_CODES.has((error as { readonly code?: unknown }).code)) return false
+      throw error
     } finally {
-      this.#leases.delete(job.id)
+      if (this.#leases.get(job.id) === lease) this.#leases.delete(job.id)
     }
   }
 
-  /** Blocks until a job comes or the signal aborts; one that comes too late is given back. */
-  async #waitForOne(signal: AbortSignal): Promise<ClaimedJob | undefined> {
-    while (!signal.aborted) {
-      const coming = this.#next(true)
-      const { promise: aborted, resolve } = Promise.withResolvers<'aborted'>()
-      const onAbort = (): void => resolve('aborted')
-      signal.addEventListener('abort', onAbort, { once: true })
-      const job = await Promise.race([coming, aborted])
-      signal.removeEventListener('abort', onAbort)
-      if (job === 'aborted') {
-        void coming.then((late) => late && this.release(late, 0)).catch(ignoreClosing)
-        return undefined
-      }
-      if (job !== undefined) return job
+  async #next(): Promise<{ readonly job: ClaimedJob; readonly token: string } | undefined> {
+    const token = `${this.#id}:${this.#tokens++}`
+    const [data, id, , dueAtMs] = (await this.#queue.getBackend().moveToActive(token)) as [
+      Parameters<typeof Job.fromJSON>[1] | undefined,
+      string | undefined,
+      number,
+      number | undefined,
+    ]
+    if (!data || id === undefined) {
+      this.dueAtMs = dueAtMs !== undefined && dueAtMs > 0 ? dueAtMs : Infinity
+      return undefined
     }
-    return undefined
+    const stored = Job.fromJSON(this.#queue, data, id)
+    const job = claimedJob(stored, this.#queue.name)
+    this.#leases.set(id, { job: stored, token, attempt: job.attempt })
+    return { job, token }
   }
 
-  async #next(block: boolean): Promise<ClaimedJob | undefined> {
-    const token = randomUUID()
-    const job = (await this.#worker.getNextJob(token, { block })) as Job | undefined
-    if (job?.id === undefined) return undefined
-    this.#leases.set(job.id, { job, token, retryDelayMs: 0 })
-    return {
-      id: job.id,
-      task: job.name,
-      queue: this.#queue,
-      input: JSON.stringify(job.data),
-      attempt: job.attemptsMade + job.stalledCounter + 1,
-    }
+  #lookForStalled(): void {
+    this.#stalledTimer = setTimeout(() => {
+      this.#queue
+        .getBackend()
+        .moveStalledJobsToWait()
+        .catch((error: unknown) => this.#options.onError(toError(error)))
+        .finally(() => {
+          if (this.#stalledTimer !== undefined) this.#lookForStalled()
+        })
+    }, this.#options.stalledEveryMs)
   }
 }
-
-/** The wait ends with the connection when the engine closes; nothing was claimed then. */
-function ignoreClosing(): void {}

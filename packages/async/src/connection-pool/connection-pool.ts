@@ -107,14 +107,15 @@ export class ConnectionPool<T> implements Scalable, AsyncDisposable {
     const stack = this.#findsLeaks ? captureStack() : undefined
     const lease = this.#lendIdle(stack)
     if (lease !== undefined) return Promise.resolve(lease)
-    return new Promise((resolve, reject) => {
-      const timeoutMs = options?.timeoutMs ?? this.#settings.acquireTimeoutMs
-      this.#waiting.enter(resolve, reject, timeoutMs, signal, stack)
-      this.#gauge.arrivals += 1
-      this.#isStarted = true
-      this.#serve()
-      if (this.#isHopeless()) this.#waiting.refuseAll(() => this.#supply.createFailure())
-    })
+    const timeoutMs = options?.timeoutMs ?? this.#settings.acquireTimeoutMs
+    const refusal = this.#waiting.refusal(timeoutMs)
+    if (refusal !== undefined) return Promise.reject(refusal)
+    const { promise } = this.#waiting.enter(timeoutMs, signal, stack)
+    this.#gauge.arrivals += 1
+    this.#isStarted = true
+    if (!this.#supply.isLentOut) this.#serve()
+    if (this.#isHopeless()) this.#waiting.refuseAll(() => this.#supply.createFailure())
+    return promise
   }
 
   /** A lease if one can be had at once: something is idle, needs no validation, and nobody waits. */
@@ -283,8 +284,8 @@ export class ConnectionPool<T> implements Scalable, AsyncDisposable {
 
   #lendTo(waiter: Waiter<T>, entry: PooledResource<T>): void {
     this.#waiting.dismiss(waiter)
-    const { weight, enqueuedMs } = waiter
-    if (weight > 0) this.#gauge.measured(this.#time.read() - enqueuedMs, weight)
+    const { enteredMs = 0, weight } = waiter
+    if (weight > 0) this.#gauge.measured(this.#time.read() - enteredMs, weight)
     this.#gauge.totals.waited += 1
     waiter.resolve(this.#lend(entry, waiter.stack))
   }

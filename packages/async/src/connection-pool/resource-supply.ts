@@ -69,6 +69,11 @@ export class ResourceSupply<T> {
     return state.kind === 'paused' ? state.error : undefined
   }
 
+  /** Whether as many as may be open are lent: a further waiter changes nothing until one comes back. */
+  get isLentOut(): boolean {
+    return this.leased >= this.max
+  }
+
   /** {@link failure} for those who wanted a resource. */
   createFailure(): CreateFailedError {
     const { state } = this.#throttle

@@ -1,8 +1,7 @@
 import { toError } from '@dharma/core'
 import type { CoarseClock } from './coarse-clock.ts'
-import { checkAbove0, type PoolSettings } from './connection-pool-options.ts'
+import type { PoolSettings } from './connection-pool-options.ts'
 import type { DeadlineQueue } from './deadline-queue.ts'
-import type { Lease } from './lease.ts'
 import { AcquireTimeoutError, PoolQueueFullError } from './pool-errors.ts'
 import type { PoolTotals } from './pool-stats.ts'
 import type { StackHolder } from './pooled-resource.ts'
@@ -54,28 +53,33 @@ export class WaitingRoom<T> {
     return this.#queue.first
   }
 
-  /** @throws RangeError, PoolQueueFullError */
+  /** Why a caller cannot enter, if so. */
+  refusal(timeoutMs: number): RangeError | PoolQueueFullError | undefined {
+    const { settings, totals } = this.#context
+    if (timeoutMs !== settings.acquireTimeoutMs && !(timeoutMs > 0)) {
+      return new RangeError(`timeoutMs must be above 0, got ${timeoutMs}`)
+    }
+    if (this.#queue.length < settings.maxWaiting) return undefined
+    totals.refused += 1
+    return new PoolQueueFullError(settings.name, settings.maxWaiting)
+  }
+
   enter(
-    resolve: (lease: Lease<T>) => void,
-    reject: (reason: Error) => void,
     timeoutMs: number,
     signal: AbortSignal | undefined,
     stack: StackHolder | undefined,
-  ): void {
-    const { settings, time, totals } = this.#context
-    if (timeoutMs !== settings.acquireTimeoutMs) checkAbove0('timeoutMs', timeoutMs)
-    if (this.#queue.length >= settings.maxWaiting) {
-      totals.refused += 1
-      throw new PoolQueueFullError(settings.name, settings.maxWaiting)
-    }
+  ): Waiter<T> {
+    const { time } = this.#context
     const weight = this.#weigh()
-    const isLong = timeoutMs >= LONG_TIMEOUT_MS
-    const nowMs = weight > 0 || !isLong ? time.read() : time.nowMs + time.tickMs
-    const waiter = new Waiter(resolve, reject, this.#expire, nowMs, timeoutMs, weight, stack)
+    const waiter = new Waiter<T>(this.#expire, timeoutMs, weight, stack)
     this.#queue.push(waiter)
-    if (!isLong) this.#register(waiter, nowMs)
-    else this.#firstUnregistered ??= waiter
+    if (timeoutMs < LONG_TIMEOUT_MS) this.#register(waiter, time.read())
+    else {
+      if (weight > 0) waiter.enteredMs = time.read()
+      this.#firstUnregistered ??= waiter
+    }
     if (signal !== undefined) this.#follow(waiter, signal)
+    return waiter
   }
 
   /** Takes a waiter out; its promise is the caller's to settle. */
@@ -105,6 +109,7 @@ export class WaitingRoom<T> {
 
   #register(waiter: Waiter<T>, nowMs: number): void {
     waiter.isRegistered = true
+    waiter.enteredMs ??= nowMs
     this.#context.deadlines.add(waiter, nowMs)
   }
 

@@ -18,6 +18,12 @@ export {
   type PolicyOptions,
 } from './policy.ts'
 export {
+  RateLimitedError,
+  RateLimiter,
+  type RateLimiterOptions,
+  type RateOptions,
+} from './rate-limiter.ts'
+export {
   retry,
   RetryError,
   type AttemptContext,

@@ -4,6 +4,7 @@ import { AdaptiveLimit, LimitExceededError, type AdaptiveLimitOptions } from './
 import { Bulkhead, BulkheadFullError, type BulkheadOptions } from './bulkhead.ts'
 import { CircuitBreaker, CircuitOpenError, type CircuitBreakerOptions } from './circuit-breaker.ts'
 import type { CircuitPermit } from './circuit-breaker.ts'
+import { RateLimitedError, RateLimiter, type RateLimiterOptions } from './rate-limiter.ts'
 import { checkRetryOptions, retryWith } from './retry.ts'
 import type { AttemptContext, RetryDefaults, RetryOptions } from './retry.ts'
 import { withTimeout, type CallContext } from './with-timeout.ts'
@@ -14,6 +15,8 @@ export interface PolicyOptions {
   readonly name?: string
   /** By default a rejection by the parts below is not retried. @default no retries */
   readonly retry?: Omit<RetryOptions, 'signal' | 'clock' | 'random'>
+  /** Calls an interval, retries included. A call that waits for its turn holds no slot. */
+  readonly rate?: RateLimiter | RateLimiterOptions
   /** Slots of calls in progress; one that was given up keeps its slot until it has really ended. */
   readonly bulkhead?: Bulkhead | BulkheadOptions
   readonly breaker?: CircuitBreaker | CircuitBreakerOptions
@@ -32,10 +35,12 @@ export interface PolicyOptions {
 export interface ExecuteOptions {
   /** Ends the wait and the operation; the promise rejects with the signal's reason. */
   readonly signal?: AbortSignal | undefined
+  /** Whose rate it is, if the policy has one by key. @default '' */
+  readonly rateKey?: string | undefined
 }
 
 /**
- * How a service is called: retry ( bulkhead ( breaker ( adaptive limit ( timeout ( call ) ) ) ) ).
+ * How a service is called: retry ( rate ( bulkhead ( breaker ( adaptive limit ( timeout ( call ) ) ) ) ) ).
  * In this order a backoff holds no slot, a call that waited for its slot meets the breaker as it is
  * then, and what this process itself rejects does not count against the service.
  */
@@ -44,6 +49,7 @@ export class Policy {
   readonly breaker: CircuitBreaker | undefined = undefined
   readonly bulkhead: Bulkhead | undefined = undefined
   readonly limit: AdaptiveLimit | undefined = undefined
+  readonly rate: RateLimiter | undefined = undefined
   readonly #retry: RetryOptions | undefined = undefined
   readonly #retryDefaults: RetryDefaults
   readonly #timeoutMs: number
@@ -53,7 +59,7 @@ export class Policy {
   /** @throws RangeError when an option is out of its range. */
   constructor(options: PolicyOptions = {}) {
     const { name = 'policy', clock = systemClock, random = Math.random } = options
-    const { retry, breaker, bulkhead, limit, timeoutMs = Infinity } = options
+    const { retry, breaker, bulkhead, limit, rate, timeoutMs = Infinity } = options
     if (!(timeoutMs > 0)) throw new RangeError(`timeoutMs must be above 0, got ${timeoutMs}`)
     this.name = name
     this.#clock = clock
@@ -69,6 +75,9 @@ export class Policy {
     if (limit !== undefined) {
       const isMade = limit instanceof AdaptiveLimit
       this.limit = isMade ? limit : new AdaptiveLimit({ name, clock, ...limit })
+    }
+    if (rate !== undefined) {
+      this.rate = rate instanceof RateLimiter ? rate : new RateLimiter({ name, clock, ...rate })
     }
     this.#retryDefaults = {
       clock,
@@ -86,17 +95,17 @@ export class Policy {
    *
    * @throws RetryError when retries are given and did not help; else whatever `fn` throws,
    * TimeoutError, or the rejection of a part: CircuitOpenError, BulkheadFullError,
-   * LimitExceededError. The signal's reason when it aborts.
+   * RateLimitedError, LimitExceededError. The signal's reason when it aborts.
    */
   execute<T>(
     fn: (context: AttemptContext) => T | PromiseLike<T>,
-    { signal }: ExecuteOptions = {},
+    { signal, rateKey }: ExecuteOptions = {},
   ): Promise<T> {
-    if (this.#retry === undefined) return this.#attempt(fn, 1, signal)
+    if (this.#retry === undefined) return this.#attempt(fn, 1, signal, rateKey)
     const retry = signal === undefined ? this.#retry : { ...this.#retry, signal }
     const isGuarded = signal !== undefined || retry.deadlineMs !== undefined
     const attempt = (context: AttemptContext): Promise<T> => {
-      return this.#attempt(fn, context.attempt, isGuarded ? context.signal : undefined)
+      return this.#attempt(fn, context.attempt, isGuarded ? context.signal : undefined, rateKey)
     }
     return retryWith(this.#retryDefaults, attempt, retry)
   }
@@ -105,8 +114,11 @@ export class Policy {
     fn: (context: AttemptContext) => T | PromiseLike<T>,
     attempt: number,
     signal: AbortSignal | undefined,
+    rateKey: string | undefined,
   ): Promise<T> {
     try {
+      const turn = this.rate?.enter(rateKey, signal)
+      if (turn !== undefined) await turn
       const wait = this.bulkhead?.enter(signal)
       if (wait !== undefined) await wait
       const startMs = this.#clock.monotonicMs()
@@ -185,6 +197,7 @@ export function isRejection(error: unknown): boolean {
   return (
     error instanceof CircuitOpenError ||
     error instanceof BulkheadFullError ||
+    error instanceof RateLimitedError ||
     error instanceof LimitExceededError
   )
 }

@@ -33,7 +33,10 @@ export interface ChannelOptions {
 export interface PoolResourceLimits {
   /** Heap of long-lived objects: a task that needs more fails with `WorkerMemoryError`. @default V8's own */
   readonly maxHeapMb?: number
-  /** Heap of young objects. @default V8's own */
+  /**
+   * Heap of young objects. Threads with more than 40 may take the whole process along when they run
+   * out of heap, since V8 promotes a third of it at once. @default 24 for threads, V8's own for processes
+   */
   readonly maxYoungHeapMb?: number
   /** Stack, for threads only. @default 4 */
   readonly stackMb?: number

@@ -84,12 +84,17 @@ export class ThreadChannel implements Channel {
   }
 }
 
+/**
+ * A thread that is out of heap gets 16 MB more to end in; if its young objects, which are promoted
+ * all at once, are more than that, it takes the whole process with it. A third of this is at most
+ * promoted at once.
+ */
+const YOUNG_HEAP_MB = 24
+
 function limitsOf(limits: PoolResourceLimits): ResourceLimits {
   return {
     ...(limits.maxHeapMb === undefined ? {} : { maxOldGenerationSizeMb: limits.maxHeapMb }),
-    ...(limits.maxYoungHeapMb === undefined
-      ? {}
-      : { maxYoungGenerationSizeMb: limits.maxYoungHeapMb }),
+    maxYoungGenerationSizeMb: limits.maxYoungHeapMb ?? YOUNG_HEAP_MB,
     ...(limits.stackMb === undefined ? {} : { stackSizeMb: limits.stackMb }),
   }
 }

@@ -12,7 +12,8 @@ const url = inject('redisUrl')
 
 describeWithRedis('bullmqRedis', () => {
   describeQueueContract('BullMQ over Redis', () => ({
-    createEngine: () => bullmqRedis({ connection: url, prefix: 'contract' }),
+    createEngine: (options) => bullmqRedis({ connection: url, prefix: 'contract', ...options }),
+    isShared: true,
     scope: randomUUID(),
   }))
 
@@ -51,7 +52,14 @@ describeWithRedis('bullmqRedis', () => {
     const other = { ...greet, queue: `${scope}.takeover` }
     const job = await queue.enqueue(other, { name: 'Eve' })
     // Claimed and never renewed nor ended, as if the process had been killed.
-    expect(await dead.claim(other.queue, 1, new AbortController().signal)).toHaveLength(1)
+    const request = {
+      queues: [{ name: other.queue, share: 1 }],
+      count: 1,
+      holdMs: () => 0,
+      onLost: () => {},
+      onAlive: () => {},
+    }
+    expect(await dead.claim(request, new AbortController().signal)).toHaveLength(1)
     queue.work([other])
     expect(await job.result({ timeoutMs: 15_000 })).toBe('hello Eve')
     await dead.close()

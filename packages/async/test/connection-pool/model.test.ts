@@ -227,18 +227,22 @@ class Driver {
   }
 }
 
-it('whatever happens: never above max, no resource lent twice, first come first served, all settle', async () => {
-  const outcome = fc.assert(
-    fc.asyncProperty(
-      fc.array(step, { minLength: 1, maxLength: 60, size: 'max' }),
-      fc.integer(),
-      async (steps, seed) => {
-        const driver = new Driver(seed)
-        for (const run of steps) await driver.step(run)
-        await driver.finish()
-      },
-    ),
-    { numRuns: 300 },
-  )
-  await expect(outcome).resolves.toBeUndefined()
-})
+it(
+  'whatever happens: never above max, no resource lent twice, first come first served, all settle',
+  { timeout: 60_000 },
+  async () => {
+    const outcome = fc.assert(
+      fc.asyncProperty(
+        fc.array(step, { minLength: 1, maxLength: 60, size: 'max' }),
+        fc.integer(),
+        async (steps, seed) => {
+          const driver = new Driver(seed)
+          for (const run of steps) await driver.step(run)
+          await driver.finish()
+        },
+      ),
+      { numRuns: 300 },
+    )
+    await expect(outcome).resolves.toBeUndefined()
+  },
+)

@@ -1,19 +1,13 @@
-import {
-  createTaskQueue,
-  defineTask,
-  TaskFailedError,
-  type QueueEngine,
-} from '@dharma/async/task-queue'
+import { createTaskQueue, defineTask, TaskFailedError } from '@dharma/async/task-queue'
 import { constant } from '@dharma/async/resilience'
+import { silentLogger } from '@dharma/core'
 import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
-
-export interface QueueContract {
-  /** An engine on storage that outlives it: another made later sees the same jobs. */
-  readonly createEngine: () => QueueEngine
-  /** A prefix that no other test of the run uses. */
-  readonly scope: string
-}
+import { itHasFeatures } from './contract/feature-contract.ts'
+import { itCanBeOperated } from './contract/operation-contract.ts'
+import type { QueueContract } from './contract/sandbox.ts'
+import { itKeepsState } from './contract/state-contract.ts'
+import { itRunsWorkflows } from './contract/workflow-contract.ts'
 
 /** What every engine has to do; run against each of them. */
 export function describeQueueContract(engineName: string, make: () => QueueContract): void {
@@ -22,7 +16,7 @@ export function describeQueueContract(engineName: string, make: () => QueueContr
   describe(`the contract of queue engines, on ${engineName}`, () => {
     it('runs a task and returns its result', async () => {
       const { createEngine, scope } = make()
-      await using queue = createTaskQueue({ engine: createEngine() })
+      await using queue = createTaskQueue({ engine: createEngine(), logger: silentLogger })
       const double = defineTask({
         name: define(scope, 'double'),
         queue: define(scope, 'q1'),
@@ -36,7 +30,7 @@ export function describeQueueContract(engineName: string, make: () => QueueContr
 
     it('keeps results apart when many jobs run at once', async () => {
       const { createEngine, scope } = make()
-      await using queue = createTaskQueue({ engine: createEngine() })
+      await using queue = createTaskQueue({ engine: createEngine(), logger: silentLogger })
       const echo = defineTask({
         name: define(scope, 'echo'),
         queue: define(scope, 'q2'),
@@ -52,7 +46,7 @@ export function describeQueueContract(engineName: string, make: () => QueueContr
 
     it('never runs more jobs at once than its concurrency', async () => {
       const { createEngine, scope } = make()
-      await using queue = createTaskQueue({ engine: createEngine() })
+      await using queue = createTaskQueue({ engine: createEngine(), logger: silentLogger })
       let running = 0
       let most = 0
       const busy = defineTask({
@@ -77,7 +71,7 @@ export function describeQueueContract(engineName: string, make: () => QueueContr
 
     it('repeats a task that fails, and counts its attempts', async () => {
       const { createEngine, scope } = make()
-      await using queue = createTaskQueue({ engine: createEngine() })
+      await using queue = createTaskQueue({ engine: createEngine(), logger: silentLogger })
       const flaky = defineTask({
         name: define(scope, 'flaky'),
         queue: define(scope, 'q4'),
@@ -95,7 +89,7 @@ export function describeQueueContract(engineName: string, make: () => QueueContr
 
     it('reports the last failure once the attempts are used up', async () => {
       const { createEngine, scope } = make()
-      await using queue = createTaskQueue({ engine: createEngine() })
+      await using queue = createTaskQueue({ engine: createEngine(), logger: silentLogger })
       const doomed = defineTask({
         name: define(scope, 'doomed'),
         queue: define(scope, 'q5'),
@@ -115,7 +109,7 @@ export function describeQueueContract(engineName: string, make: () => QueueContr
 
     it('does not repeat what retryIf refuses', async () => {
       const { createEngine, scope } = make()
-      await using queue = createTaskQueue({ engine: createEngine() })
+      await using queue = createTaskQueue({ engine: createEngine(), logger: silentLogger })
       let runs = 0
       const fatal = defineTask({
         name: define(scope, 'fatal'),
@@ -135,7 +129,7 @@ export function describeQueueContract(engineName: string, make: () => QueueContr
 
     it('runs jobs of high priority before those of low', async () => {
       const { createEngine, scope } = make()
-      await using queue = createTaskQueue({ engine: createEngine() })
+      await using queue = createTaskQueue({ engine: createEngine(), logger: silentLogger })
       const order: string[] = []
       const note = defineTask({
         name: define(scope, 'note'),
@@ -155,7 +149,7 @@ export function describeQueueContract(engineName: string, make: () => QueueContr
 
     it('does not run a delayed job early', async () => {
       const { createEngine, scope } = make()
-      await using queue = createTaskQueue({ engine: createEngine() })
+      await using queue = createTaskQueue({ engine: createEngine(), logger: silentLogger })
       const enqueuedMs = performance.now()
       const when = defineTask({
         name: define(scope, 'when'),
@@ -170,7 +164,7 @@ export function describeQueueContract(engineName: string, make: () => QueueContr
 
     it('stores one job for one deduplication key while it is unfinished', async () => {
       const { createEngine, scope } = make()
-      await using queue = createTaskQueue({ engine: createEngine() })
+      await using queue = createTaskQueue({ engine: createEngine(), logger: silentLogger })
       const once = defineTask({
         name: define(scope, 'once'),
         queue: define(scope, 'q9'),
@@ -189,7 +183,7 @@ export function describeQueueContract(engineName: string, make: () => QueueContr
     it('hands back a job whose worker is closed before it ends', async () => {
       const { createEngine, scope } = make()
       const engine = createEngine()
-      await using queue = createTaskQueue({ engine })
+      await using queue = createTaskQueue({ engine, logger: silentLogger })
       const started = Promise.withResolvers<void>()
       let runs = 0
       const slow = defineTask({
@@ -216,7 +210,7 @@ export function describeQueueContract(engineName: string, make: () => QueueContr
 
     it('ends a run at its time limit', async () => {
       const { createEngine, scope } = make()
-      await using queue = createTaskQueue({ engine: createEngine() })
+      await using queue = createTaskQueue({ engine: createEngine(), logger: silentLogger })
       const hanging = defineTask({
         name: define(scope, 'hanging'),
         queue: define(scope, 'q11'),
@@ -229,5 +223,10 @@ export function describeQueueContract(engineName: string, make: () => QueueContr
       const job = await queue.enqueue(hanging, {})
       await expect(job.result({ timeoutMs: 10_000 })).rejects.toThrow('did not end within 30 ms')
     })
+
+    itHasFeatures(make)
+    itCanBeOperated(make)
+    itRunsWorkflows(make)
+    itKeepsState(make)
   })
 }

@@ -4,10 +4,12 @@ import {
   WorkerChannelError,
   WorkerExitError,
   WorkerMemoryError,
+  type WorkerPool,
 } from '@dharma/async/worker-pool'
 import { DharmaError, TimeoutError } from '@dharma/core'
+import { ManualClock } from '@dharma/core/testing'
 import { describe, expect, it } from 'vitest'
-import { kinds, openPool, reasonOf, Reports } from './fixtures/open-pool.ts'
+import { kinds, openPool, reasonOf, Reports, type Work } from './fixtures/open-pool.ts'
 
 describe.each(kinds)('a task in a worker of kind %s', { timeout: 90_000 }, (kind) => {
   it('that throws gives its caller the error whole', async () => {
@@ -124,6 +126,38 @@ describe.each(kinds)('a task in a worker of kind %s', { timeout: 90_000 }, (kind
       expect(reports.of('late-error')).toMatchObject([{ error: { message: 'late' } }])
       expect(reports.of('worker-ended')).toMatchObject([{ reason: 'late' }])
       expect(await pool.run('add', [1, 2])).toBe(3)
+    },
+  )
+
+  it.each(['exit', 'breakChannel', 'exhaustHeap', 'throwLate'] as const)(
+    'that does %s has its worker replaced in the same tick, without a pause',
+    async (name) => {
+      /** Workers started until one ended, and until the end of the tick in which that was told. */
+      const started: (readonly [atEnd: number, afterTick: number])[] = []
+      const ended = Promise.withResolvers<void>()
+      const pool: WorkerPool<Work> = openPool(kind, {
+        min: 1,
+        max: 1,
+        // A pause would last for ever: this clock stands still.
+        clock: new ManualClock(),
+        resourceLimits: { maxHeapMb: 48 },
+        onEvent: (event) => {
+          if (event.type !== 'worker-ended' || started.length > 0) return
+          const atEnd = pool.stats().workersStarted
+          queueMicrotask(() => {
+            started.push([atEnd, pool.stats().workersStarted])
+            ended.resolve()
+          })
+        },
+      })
+      await pool.run(name, [name === 'exit' ? 1 : 'late'] as never).catch(() => undefined)
+      await ended.promise
+      const [[atEnd, afterTick] = [0, 0]] = started
+      // What is replaced because it leaves has its successor even before it ends.
+      expect(atEnd).toBe(name === 'throwLate' ? 2 : 1)
+      expect(afterTick).toBe(2)
+      expect(await pool.run('add', [1, 2])).toBe(3)
+      await pool.close()
     },
   )
 

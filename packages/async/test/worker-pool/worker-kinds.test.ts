@@ -97,9 +97,7 @@ describe.each(kinds)('a pool of kind %s', { timeout: 30_000 }, (kind) => {
     const places = await Promise.all(
       Array.from({ length: 40 }, () => pool.run('spinThenTell', [2])),
     )
-    const counts = Map.groupBy(places, (place) => place)
-    expect(counts.size).toBe(2)
-    for (const tasks of counts.values()) expect(tasks.length).toBeGreaterThan(9)
+    expect(new Set(places).size).toBe(2)
   })
 
   it('runs as many tasks of a worker at once as it was told', async () => {

@@ -1,34 +1,32 @@
-import type { JobOutcome, JobPriority, QueueCounts } from '../queue-engine.ts'
+import type { JobState } from '../job-info.ts'
+import {
+  PRIORITY_AGE_MS,
+  type JobOutcome,
+  type JobPriority,
+  type QueueCounts,
+} from '../queue-engine.ts'
+import type { StoredJob } from './stored-job.ts'
 
-export interface StoredJob {
-  readonly id: string
-  readonly task: string
-  readonly queue: string
-  readonly input: string
-  readonly priority: JobPriority
-  /** Under which it is deduplicated. */
-  readonly key: string | undefined
-  attempt: number
-  phase: keyof QueueCounts
-  outcome: JobOutcome | undefined
-  endedMs: number
-}
+const PRIORITIES: readonly JobPriority[] = ['high', 'normal', 'low']
 
-const ORDER: readonly JobPriority[] = ['high', 'normal', 'low']
-
-/** The jobs of one queue: ready ones by priority and then in order of arrival, and counts of the rest. */
+/** The jobs of one queue: ready ones by deadline, and all of them by state. */
 export class JobLists {
-  readonly #ready: Readonly<Record<JobPriority, Set<StoredJob>>> = {
-    high: new Set(),
-    normal: new Set(),
-    low: new Set(),
+  isPaused = false
+  /** One list a priority, each in order of deadline, since all its jobs may wait equally long. */
+  readonly #ready = PRIORITIES.map(() => new Set<StoredJob>())
+  readonly #byState: Readonly<Record<JobState, Set<StoredJob>>> = {
+    waiting: new Set(),
+    delayed: new Set(),
+    active: new Set(),
+    completed: new Set(),
+    failed: new Set(),
   }
-  readonly #counts = { waiting: 0, delayed: 0, active: 0, completed: 0, failed: 0 }
-  readonly #known = new Set<StoredJob>()
 
-  add(job: StoredJob): void {
+  add(job: StoredJob, nowMs: number): void {
+    const { priority } = job.spec
+    job.deadlineMs = nowMs + PRIORITY_AGE_MS[priority]
     this.#enter(job, 'waiting')
-    this.#ready[job.priority].add(job)
+    this.#ready[PRIORITIES.indexOf(priority)]?.add(job)
   }
 
   delay(job: StoredJob): void {
@@ -38,14 +36,18 @@ export class JobLists {
   /** Up to `count` ready jobs, which become active. */
   take(count: number): StoredJob[] {
     const taken: StoredJob[] = []
-    for (const priority of ORDER) {
-      for (const job of this.#ready[priority]) {
-        if (taken.length >= count) return taken
-        this.#ready[priority].delete(job)
-        this.#enter(job, 'active')
-        job.attempt++
-        taken.push(job)
+    while (taken.length < count && !this.isPaused) {
+      let first: StoredJob | undefined
+      for (const list of this.#ready) {
+        const [head] = list
+        if (head !== undefined && (first === undefined || head.deadlineMs < first.deadlineMs)) {
+          first = head
+        }
       }
+      if (first === undefined) break
+      this.#enter(first, 'active')
+      first.attempt++
+      taken.push(first)
     }
     return taken
   }
@@ -56,17 +58,31 @@ export class JobLists {
   }
 
   forget(job: StoredJob): void {
-    if (this.#known.delete(job)) this.#counts[job.phase]--
+    this.#leave(job)
+  }
+
+  in(state: JobState): ReadonlySet<StoredJob> {
+    return this.#byState[state]
   }
 
   counts(): QueueCounts {
-    return { ...this.#counts }
+    return {
+      waiting: this.#byState.waiting.size,
+      delayed: this.#byState.delayed.size,
+      active: this.#byState.active.size,
+      completed: this.#byState.completed.size,
+      failed: this.#byState.failed.size,
+    }
   }
 
-  #enter(job: StoredJob, phase: keyof QueueCounts): void {
-    if (this.#known.has(job)) this.#counts[job.phase]--
-    this.#known.add(job)
-    job.phase = phase
-    this.#counts[phase]++
+  #enter(job: StoredJob, state: JobState): void {
+    this.#leave(job)
+    job.state = state
+    this.#byState[state].add(job)
+  }
+
+  #leave(job: StoredJob): void {
+    this.#byState[job.state].delete(job)
+    if (job.state === 'waiting') this.#ready[PRIORITIES.indexOf(job.spec.priority)]?.delete(job)
   }
 }
