@@ -117,8 +117,9 @@ const rateOnSuccess: Bench = defineBench({
     },
   },
   bars: [
-    { subject: 'dharma', over: 'p-queue', atMost: 0.5 },
-    { subject: 'dharma', over: 'Bottleneck', atMost: 0.1 },
+    { subject: 'dharma', over: 'p-queue', atMost: 0.15 },
+    { subject: 'dharma, 100 keys', over: 'p-queue', atMost: 0.25 },
+    { subject: 'dharma', over: 'Bottleneck', atMost: 0.01 },
   ],
 })
 

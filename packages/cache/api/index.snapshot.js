@@ -16,7 +16,7 @@ export class Cache {
   async getMany(_) {}
   getOrLoad(_, _, _) {}
   async getOrLoadMany(_, _, _) {}
-  async set(_, _, _) {}
+  set(_, _, _) {}
   async setMany(_, _) {}
   delete(_) {}
   deleteMany(_) {}
@@ -42,6 +42,20 @@ export class Cache {
   countRead(_) {}
   countStale() {}
   assertUsable(_) {}
+}
+export class CacheManager {
+  namespace
+  caches
+  link
+  closing
+  constructor(_) {}
+  get names() {}
+  cache(_) {}
+  async ready(_) {}
+  stats() {}
+  async health() {}
+  close() {}
+  [Symbol.asyncDispose]() {}
 }
 export class InvalidValueError extends DharmaError {
   name
@@ -87,6 +101,7 @@ export class ValueEncodingError extends DharmaError {
 
 // #region Functions
 export function createCache(_) {}
+export function createCacheManager(_) {}
 export function escapeKeyPart(_) {}
 export function msgpackrCodec(_) {}
 export function superjsonCodec(_) {}

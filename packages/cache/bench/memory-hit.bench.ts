@@ -2,7 +2,10 @@ import { createCache as createDedupe } from 'async-cache-dedupe'
 import { BentoCache, bentostore } from 'bentocache'
 import { memoryDriver } from 'bentocache/drivers/memory'
 import { createCache } from '@dharma/cache'
+import type { Metrics } from '@dharma/core'
+import { createMetrics } from '@dharma/core/metrics'
 import { defineBench, type Bench, type Subject } from '@dharma/testkit/bench'
+import { createCache as createManager } from 'cache-manager'
 import { Cacheable } from 'cacheable'
 import { Loader } from 'layered-loader'
 import { LRUCache } from 'lru-cache'
@@ -42,8 +45,11 @@ function filledMap(): Map<string, unknown> {
   return new Map(KEYS.map((key) => [key, valueOf(key)]))
 }
 
-async function ours(tags: readonly string[] = []): Promise<ReturnType<typeof createCache>> {
-  const cache = createCache({ namespace: 'bench' })
+async function ours(
+  tags: readonly string[] = [],
+  metrics?: Metrics,
+): Promise<ReturnType<typeof createCache>> {
+  const cache = createCache({ namespace: 'bench', metrics })
   for (const key of KEYS) await cache.set(key, valueOf(key), { ttlMs: 3_600_000, tags })
   return cache
 }
@@ -59,6 +65,15 @@ async function bento(serialize: boolean): Promise<Subject> {
   return awaiting(
     (key) => cache.getOrSet({ key, factory: load, ttl: '1h' }),
     () => cache.disconnectAll(),
+  )
+}
+
+async function cacheManager(): Promise<Subject> {
+  const manager = createManager({ ttl: 3_600_000 })
+  for (const key of KEYS) await manager.set(key, valueOf(key))
+  return awaiting(
+    (key) => manager.wrap(key, load),
+    () => manager.disconnect(),
   )
 }
 
@@ -125,6 +140,10 @@ export const benches: readonly Bench[] = [
         const cache = await ours()
         return awaiting((key) => cache.getOrLoad(key, load))
       },
+      'dharma, metrics on': async () => {
+        const cache = await ours([], createMetrics())
+        return awaiting((key) => cache.getOrLoad(key, load))
+      },
       'await Map.get': () => {
         const map = filledMap()
         return awaiting((key) => map.get(key))
@@ -133,6 +152,7 @@ export const benches: readonly Bench[] = [
       'async-cache-dedupe': dedupe,
       'bentocache, not serialized': () => bento(false),
       bentocache: () => bento(true),
+      'cache-manager 7': cacheManager,
       cacheable,
     },
     bars: [
@@ -141,6 +161,7 @@ export const benches: readonly Bench[] = [
       { subject: 'bentocache', over: 'dharma', atLeast: 20 },
       { subject: 'layered-loader', over: 'dharma', atLeast: 1.4 },
       { subject: 'cacheable', over: 'dharma', atLeast: 40 },
+      { subject: 'dharma, metrics on', over: 'dharma', atMost: 1.03 },
     ],
   }),
 ]

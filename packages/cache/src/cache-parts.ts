@@ -41,7 +41,7 @@ export function assembleCache(options: CacheOptions): CacheParts {
     isShared,
     maxPatterns: MAX_PATTERNS,
     maxTags: MAX_TAGS,
-    oldestLoadVersion: () => (isShared ? Number.POSITIVE_INFINITY : loads.oldestVersion()),
+    oldestLoadVersion: () => loads.oldestVersion(),
     onEpochsExhausted: () => memory?.clear(),
   })
   const memory = createMemory(options, limits, state)

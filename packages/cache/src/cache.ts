@@ -70,13 +70,17 @@ export class Cache implements AsyncDisposable {
   async getMany<Value = unknown>(keys: readonly string[]): Promise<Map<string, Value>> {
     const { found, missing } = this.#findManyInMemory(keys)
     if (missing.length > 0) {
-      const reads = await this.#parts.many.read(missing)
-      for (const [key, read] of reads) {
-        this.#countRead(read)
-        if (read.kind === 'hit' && isServable(read) && read.value !== undefined)
-          found.set(key, read.value)
+      const reads = (await this.#parts.many.readMany(missing)) ?? []
+      let hits = 0
+      for (let index = 0; index < reads.length; index++) {
+        const read = reads[index]
+        if (read?.kind !== 'hit') continue
+        hits++
+        if (isServable(read) && read.value !== undefined)
+          found.set(missing[index] as string, read.value)
       }
-      if (reads.size === 0) this.#tallies.misses.inc(missing.length)
+      this.#tallies.redisHits.inc(hits)
+      this.#tallies.misses.inc(missing.length - hits)
     }
     return found as Map<string, Value>
   }
@@ -112,29 +116,39 @@ export class Cache implements AsyncDisposable {
     const missing = [...new Set(keys)].filter((key) => !values.has(key))
     if (missing.length === 0) return values
     const entry = this.#entryOptions(options)
-    const loaded = await this.#parts.many.load(missing, loadMany, (key, loader) =>
-      this.#parts.loads.load({ key, loader, options: { ...options, refresh: true }, entry }),
+    const loaded = await this.#parts.many.load(missing, loadMany, (key, loader, onWait) =>
+      this.#parts.loads.load({
+        key,
+        loader,
+        options: { ...options, refresh: true },
+        entry,
+        onWait,
+      }),
     )
     for (const [key, value] of loaded) if (value !== undefined) values.set(key, value as Value)
     return values
   }
 
   /** @throws ValueEncodingError when the codec cannot take the value; nothing was changed then. */
-  async set(key: string, value: unknown, options?: EntryOptions): Promise<InvalidationResult> {
-    this.#assertUsable(key)
-    this.#tallies.sets.inc()
-    const shared = this.#sharing === 'share' ? value : prepareValue(value, this.#sharing)
-    return this.#parts.writes.set(key, shared, this.#entryOptions(options))
+  set(key: string, value: unknown, options?: EntryOptions): Promise<InvalidationResult> {
+    return this.setMany([[key, value]], options)
   }
 
+  /**
+   * Sets many, in one pipeline a node. `pending` if Redis did not acknowledge all of them.
+   * @throws ValueEncodingError when the codec cannot take one of the values; nothing was changed then.
+   */
   async setMany(
     entries: Iterable<readonly [string, unknown]>,
     options?: EntryOptions,
   ): Promise<InvalidationResult> {
-    const results = await Promise.all(
-      [...entries].map(([key, value]) => this.set(key, value, options)),
-    )
-    return results.find(({ status }) => status === 'pending') ?? { status: 'done' }
+    const wanted: (readonly [string, unknown])[] = []
+    for (const [key, value] of entries) {
+      this.#assertUsable(key)
+      wanted.push([key, prepareValue(value, this.#sharing)])
+    }
+    this.#tallies.sets.inc(wanted.length)
+    return this.#parts.writes.set(wanted, this.#entryOptions(options))
   }
 
   delete(key: string): Promise<InvalidationResult> {
@@ -244,7 +258,7 @@ export class Cache implements AsyncDisposable {
       this.#countStale()
       return this.#given(memory.valueAt(slot))
     }
-    const read = (await this.#parts.many.read([key], isValid)).get(key)
+    const read = await this.#parts.many.readOne(key, isValid)
     if (read !== undefined) {
       this.#countRead(read)
       return read.kind === 'hit' && isServable(read) ? read.value : undefined

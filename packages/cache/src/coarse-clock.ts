@@ -2,12 +2,11 @@ import { systemClock, type Clock } from '@dharma/core'
 
 /** Reads of the cached time between two reads of the clock. */
 const READS_PER_REFRESH = 32
-const MAX_AGE_MS = 5
 
 /**
- * A clock for hot paths: one read in 32 asks the real one, and a time older than 5 ms is thrown
- * away as soon as the event loop turns, so that an idle process never sees an old one. Any clock
- * but the system's is asked every time.
+ * A clock for hot paths: one read in 32 asks the real one, and the time is thrown away with each turn
+ * of the event loop, before it waits for anything, so that neither an idle process nor one that stood
+ * still while it waited ever sees an old one. Any clock but the system's is asked every time.
  */
 export class CoarseClock {
   readonly #clock: Clock
@@ -35,15 +34,13 @@ export class CoarseClock {
     this.#readsLeft = this.#readsPerRefresh
     if (!this.#isExpiring && this.#readsPerRefresh > 0) {
       this.#isExpiring = true
-      this.#clock.setTimeout(
-        () => {
-          this.#isExpiring = false
-          this.#readsLeft = 0
-        },
-        MAX_AGE_MS,
-        { keepsAlive: false },
-      )
+      setImmediate(this.#expire).unref()
     }
     return this.#nowMs
+  }
+
+  readonly #expire = (): void => {
+    this.#isExpiring = false
+    this.#readsLeft = 0
   }
 }

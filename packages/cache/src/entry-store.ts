@@ -87,6 +87,8 @@ export class EntryStore {
     const { header, ageMs } = read
     const facts = { ...header, earlyRefresh: header.isNegative ? 0 : this.#options.earlyRefresh }
     const tags = header.tags.map((tag) => state.tags.record(tag))
+    // Fences tell of keys and patterns; a tag may have been invalidated since the entry was judged.
+    if (tags.some(({ version }) => version > header.version)) return
     const sinceMs = this.#isTrusted() ? undefined : read.askedMs
     this.#remember(key, read.value, facts, {
       ageMs,

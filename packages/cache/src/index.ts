@@ -1,4 +1,10 @@
 export { Cache, createCache } from './cache.ts'
+export {
+  CacheManager,
+  createCacheManager,
+  type CacheManagerOptions,
+  type NamedCacheOptions,
+} from './cache-manager.ts'
 export type { CacheOptions, MemoryOptions } from './cache-options.ts'
 export type { CacheHealth, CacheStats } from './cache-stats.ts'
 export type { Codec } from './codec.ts'

@@ -8,7 +8,7 @@ export interface TagRecord {
   version: number
   /** {@link InvalidationView.epoch} at which `version` last changed. */
   epoch: number
-  /** Entries in memory that refer to this record. */
+  /** Entries in memory, and loads and writes under way, that refer to this record. */
   references: number
 }
 

@@ -8,6 +8,7 @@ import type { LogEvent } from './invalidation/log-event.ts'
 import type { LogPosition } from './invalidation/log-reader.ts'
 import type { KeyWaiters } from './key-waiters.ts'
 import type { MemoryTier } from './memory/index.ts'
+import { RecentInvalidations } from './recent-invalidations.ts'
 import type { InvalidationTargets, InvalidationWriter } from './redis/invalidation-writer.ts'
 
 /**
@@ -39,15 +40,7 @@ export interface InvalidationsOptions {
   readonly onError: (error: unknown) => void
 }
 
-interface Recent {
-  readonly targets: InvalidationTargets
-  readonly atMs: number
-}
-
 const RETRY_EVERY_MS = 100
-/** A failover may lose what was acknowledged this long before it was noticed. */
-const REPLAY_MS = 30_000
-const MAX_RECENT = 10_000
 const DONE: InvalidationResult = { status: 'done' }
 const PENDING: InvalidationResult = { status: 'pending' }
 
@@ -55,7 +48,8 @@ const PENDING: InvalidationResult = { status: 'pending' }
 export class Invalidations {
   readonly journal: Journal = new Journal()
   readonly #options: InvalidationsOptions
-  #recent: Recent[] = []
+  readonly #own = new RecentInvalidations()
+  readonly #heardOf = new RecentInvalidations()
   #draining: Promise<void> | undefined
   #heard = 0
   #retry: Timer | undefined
@@ -124,17 +118,12 @@ export class Invalidations {
 
   /** Remembers what a failover might lose. */
   remember(targets: InvalidationTargets): void {
-    const nowMs = this.#options.clock.monotonicMs()
-    this.#recent.push({ targets, atMs: nowMs })
-    // Trimmed to half of what it may grow to, so that trimming costs nothing a piece.
-    const isOld = (this.#recent[0]?.atMs ?? nowMs) < nowMs - 2 * REPLAY_MS
-    if (this.#recent.length < 2 * MAX_RECENT && !isOld) return
-    this.#recent = this.#recent.filter(({ atMs }) => atMs >= nowMs - REPLAY_MS).slice(-MAX_RECENT)
+    this.#own.add(targets, this.#options.clock.monotonicMs())
   }
 
   /** What another process, or this one, has written to the log. */
   apply(event: LogEvent): void {
-    const { waiters, origin, state } = this.#options
+    const { waiters, origin, state, clock } = this.#options
     if (event.kind === 'filled') {
       waiters.wake(event.key)
       return
@@ -145,22 +134,25 @@ export class Invalidations {
       return
     }
     this.#heard++
+    this.#heardOf.add(event.targets, clock.monotonicMs())
     const { keys = [] } = event.targets
     for (const key of keys) this.#forgetKey(key)
     this.#applyVersions(event.targets, event.version)
   }
 
-  /** The log has a gap, or Redis has lost some of it: nothing that was held is certain. */
+  /**
+   * The log has a gap, or Redis has lost some of it: nothing that was held is certain. What was lost is
+   * told again, by each who knows of it: whoever told it first may be gone, or slower than a read.
+   */
   restart(position: LogPosition, isRollback: boolean): void {
     const { state, fences, clock } = this.#options
     state.restart(position.version, position.floorVersion, position.patterns)
     fences.breakAll()
     if (!isRollback) return
     const nowMs = clock.monotonicMs()
-    for (const { targets, atMs } of this.#recent) {
-      if (atMs >= nowMs - REPLAY_MS) this.journal.add(targets)
+    for (const targets of [...this.#own.take(nowMs), ...this.#heardOf.take(nowMs)]) {
+      this.journal.add(targets)
     }
-    this.#recent = []
     void this.drain()
   }
 

@@ -187,6 +187,7 @@ export class LeasedLoads {
           if (isBehind && flight.stale !== undefined) {
             return { kind: 'found', value: flight.stale.value, needsRefresh: false }
           }
+          request.onWait?.()
           const found = await this.#wait(flight, request, reply.holder, reply.leaseMs, untilMs)
           if (found !== undefined) return found
           if (clock.monotonicMs() >= untilMs) return { kind: 'claimed', right: undefined }

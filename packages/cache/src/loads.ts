@@ -9,7 +9,7 @@ import {
 import type { EntryStore } from './entry-store.ts'
 import type { Fences } from './fences.ts'
 import type { Flight, FlightResult } from './flight.ts'
-import { areTagsCurrent } from './invalidation-view.ts'
+import { areTagsCurrent, type TagRecord } from './invalidation-view.ts'
 import type { InvalidationState } from './invalidation/invalidation-state.ts'
 import type { LeasedLoads, LoadRight } from './leased-loads.ts'
 
@@ -31,6 +31,8 @@ export interface LoadRequest {
   readonly loader: Loader<unknown>
   readonly options: LoadOptions | undefined
   readonly entry: ResolvedEntryOptions
+  /** Called when another's load is waited for: this loader does not run soon, if at all. */
+  readonly onWait?: (() => void) | undefined
 }
 
 const DEFAULT_LOAD_TIMEOUT_MS = 30_000
@@ -63,7 +65,9 @@ export class Loads {
     const { softTimeoutMs, signal } = request.options ?? {}
     const askedEpoch = this.#options.state.epoch
     signal?.throwIfAborted()
-    const flight = this.#join(request.key) ?? this.#start(request, stale, false)
+    const joined = this.#join(request.key)
+    if (joined !== undefined) request.onWait?.()
+    const flight = joined ?? this.#start(request, stale, false)
     const result = await this.#await(flight, softTimeoutMs, signal)
     if (result.lateTags !== undefined) {
       const isOutdated = result.lateTags.some(
@@ -110,7 +114,7 @@ export class Loads {
       key,
       fence: fences.open(key, leave),
       abort: new AbortController(),
-      tags: request.entry.tags.map((tag) => state.tags.record(tag)),
+      tags: state.tags.hold(request.entry.tags),
       startEpoch: state.epoch,
       startVersion: state.version,
       startMs: clock.monotonicMs(),
@@ -124,6 +128,7 @@ export class Loads {
       leave()
       this.#running.delete(flight)
       fences.close(flight.fence)
+      state.tags.release(flight.tags)
     })
     return flight
   }
@@ -158,6 +163,7 @@ export class Loads {
     let ttlMs: number | undefined
     let isSkipped = false
     const lateTags = new Set<string>()
+    let late: readonly TagRecord[] = []
     const context: LoadContext = {
       key,
       signal: flight.abort.signal,
@@ -179,7 +185,7 @@ export class Loads {
       renewal?.cancel()
       const loadMs = clock.monotonicMs() - flight.startMs
       this.#options.onLoad(loadMs, false)
-      const late = [...lateTags].map((tag) => state.tags.record(tag))
+      late = state.tags.hold([...lateTags])
       const wanted = ttlMs === undefined ? entry : { ...entry, ttlMs }
       await store.keepLoaded(flight, { value, loadMs, late, isSkipped, entry: wanted, right })
       return late.length === 0 ? { value } : { value, lateTags: late }
@@ -188,6 +194,8 @@ export class Loads {
       this.#options.onLoad(clock.monotonicMs() - flight.startMs, true)
       if (right !== undefined) leased?.giveUp(flight, right, toError(error))
       throw error
+    } finally {
+      state.tags.release(late)
     }
   }
 

@@ -1,6 +1,6 @@
 import type { EntryStore } from './entry-store.ts'
 import type { EntryOptions, LoadContext, Loader } from './entry-options.ts'
-import type { Fences } from './fences.ts'
+import type { Fence, Fences } from './fences.ts'
 import type { SharedRead, SharedTier } from './shared-tier.ts'
 
 export interface ManyLoadsOptions {
@@ -26,58 +26,72 @@ export class ManyLoads {
     this.#options = options
   }
 
-  /** What Redis says of each key, kept in memory where it is a hit; empty when it cannot be asked. */
-  async read(
-    keys: readonly string[],
-    isValid?: EntryOptions['isValid'],
-  ): Promise<Map<string, SharedRead>> {
-    const { shared, isUsable, hasMemory, fences, store, onError } = this.#options
-    const reads = new Map<string, SharedRead>()
-    if (shared === undefined || !isUsable()) return reads
+  /** What Redis says of a key, kept in memory where it is a hit; undefined when it cannot be asked. */
+  async readOne(key: string, isValid?: EntryOptions['isValid']): Promise<SharedRead | undefined> {
+    const { shared, isUsable, hasMemory, fences, onError } = this.#options
+    if (shared === undefined || !isUsable()) return undefined
     // Without a memory tier nothing is kept, so nothing needs a fence.
-    const open = hasMemory ? keys.map((key) => fences.open(key)) : []
+    const fence = hasMemory ? fences.open(key) : undefined
     try {
-      const first = keys[0]
-      const all =
-        keys.length === 1 && first !== undefined
-          ? [await shared.read(first)]
-          : await shared.readMany(keys)
-      for (const [index, key] of keys.entries()) {
-        const read = all[index]
-        const fence = open[index]
-        if (read === undefined) continue
-        const isUnderstood = read.kind === 'miss' || isValid?.(read.value) !== false
-        reads.set(key, isUnderstood ? read : { kind: 'miss', bytes: read.bytes })
-        if (fence !== undefined && read.kind === 'hit' && isUnderstood)
-          store.keepRead(key, read, fence)
-      }
+      return this.#keep(key, await shared.read(key), fence, isValid)
     } catch (error) {
       onError(error)
-      reads.clear()
+      return undefined
+    } finally {
+      if (fence !== undefined) fences.close(fence)
+    }
+  }
+
+  /** As {@link readOne} for many keys in one command, in their order. */
+  async readMany(keys: readonly string[]): Promise<readonly SharedRead[] | undefined> {
+    const { shared, isUsable, hasMemory, fences, onError } = this.#options
+    if (shared === undefined || !isUsable()) return undefined
+    const open = hasMemory ? keys.map((key) => fences.open(key)) : []
+    try {
+      const reads = await shared.readMany(keys)
+      for (let index = 0; index < open.length; index++) {
+        this.#keep(keys[index] as string, reads[index] as SharedRead, open[index])
+      }
+      return reads
+    } catch (error) {
+      onError(error)
+      return undefined
     } finally {
       for (const fence of open) fences.close(fence)
     }
-    return reads
   }
 
   /**
    * Loads many keys in one call of `loadMany`. Each key has a load of its own, so that it is shared,
-   * leased and fenced like any other; those that get the right to load within the same moment are
-   * loaded together.
+   * leased and fenced like any other. Keys that another loads hold the call up no longer than Redis
+   * takes to say so; those that come back to this process are loaded in a later call.
    */
   async load<Value>(
     keys: readonly string[],
     loadMany: LoadMany<Value>,
-    loadOne: (key: string, loader: Loader<unknown>) => Promise<unknown>,
+    loadOne: (key: string, loader: Loader<unknown>, onWait: () => void) => Promise<unknown>,
   ): Promise<Map<string, unknown>> {
-    const batch = new LoadBatch(keys.length, loadMany)
+    const batch = new LoadBatch(keys, loadMany)
     const values = await Promise.all(
       keys.map((key) => {
-        const loading = loadOne(key, ({ signal }) => batch.add(key, signal))
-        return loading.finally(() => batch.settled(key))
+        const leave = (): void => batch.leave(key)
+        const loading = loadOne(key, ({ signal }) => batch.add(key, signal), leave)
+        return loading.finally(leave)
       }),
     )
     return new Map(keys.map((key, index) => [key, values[index]]))
+  }
+
+  #keep(
+    key: string,
+    read: SharedRead,
+    fence: Fence | undefined,
+    isValid?: EntryOptions['isValid'],
+  ): SharedRead {
+    if (read.kind === 'miss') return read
+    if (isValid?.(read.value) === false) return { kind: 'miss', bytes: read.bytes }
+    if (fence !== undefined) this.#options.store.keepRead(key, read, fence)
+    return read
   }
 }
 
@@ -88,33 +102,34 @@ interface Wanted {
   readonly reject: (error: unknown) => void
 }
 
-/** Collects the keys whose loaders were called, until every key has either called or is answered. */
+/** Collects the keys whose loaders are called, until it is known of each key whether it is loaded here. */
 class LoadBatch<Value> {
   readonly #loadMany: LoadMany<Value>
-  #open: number
+  readonly #undecided: Set<string>
   #wanted: Wanted[] = []
-  readonly #called = new Set<string>()
 
-  constructor(keys: number, loadMany: LoadMany<Value>) {
-    this.#open = keys
+  constructor(keys: readonly string[], loadMany: LoadMany<Value>) {
+    this.#undecided = new Set(keys)
     this.#loadMany = loadMany
   }
 
+  /** The key's value, from the call that loads it. */
   add(key: string, signal: AbortSignal): Promise<unknown> {
     return new Promise((resolve, reject) => {
-      this.#called.add(key)
       this.#wanted.push({ key, signal, resolve, reject })
-      this.#open--
-      // Keys whose lease another process holds would hold the others up: a short moment is enough.
-      if (this.#open === 0) void this.#run()
-      else setImmediate(() => setImmediate(() => void this.#run()))
+      if (this.#undecided.delete(key)) this.#runWhenDecided()
+      // Others that were waited for may come back in the same moment.
+      else setImmediate(() => this.#runWhenDecided())
     })
   }
 
-  settled(key: string): void {
-    if (this.#called.has(key)) return
-    this.#open--
-    if (this.#open === 0) void this.#run()
+  /** The key is answered, or another loads it. */
+  leave(key: string): void {
+    if (this.#undecided.delete(key)) this.#runWhenDecided()
+  }
+
+  #runWhenDecided(): void {
+    if (this.#undecided.size === 0) void this.#run()
   }
 
   async #run(): Promise<void> {

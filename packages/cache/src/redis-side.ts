@@ -55,6 +55,8 @@ export class RedisSide {
       clock,
       timeoutMs,
       onBreaker: (isOpen) => options.onReachable(!isOpen),
+      // A cluster's log is on one of many nodes, and the reader hears what happens to that one.
+      ...(link.isCluster ? {} : { verify: () => this.#reader.verify(link.client) }),
     })
     const { runner } = this
     const replicas = cache.durability === 'replicated' ? 1 : 0

@@ -63,13 +63,14 @@ export class SharedTier {
   readonly leases: Leases
   readonly #options: SharedTierOptions
   readonly #coalescer: Coalescer
+  readonly #nameOf = (key: string): string => this.#options.layout.entry(key)
   /** Redis' clock minus this process' monotonic one. */
   #serverOffsetMs: number | undefined
 
   constructor(options: SharedTierOptions) {
     this.#options = options
     this.leases = options.leases
-    this.#coalescer = new Coalescer(options.runner.link, options.runner.run)
+    this.#coalescer = new Coalescer(options.runner.link, options.runner.run, options.clock)
   }
 
   /** Redis' time now, once it has told it. */
@@ -83,9 +84,9 @@ export class SharedTier {
   }
 
   read(key: string): Promise<SharedRead> {
-    const askedMs = this.#options.clock.monotonicMs()
-    const name = this.#options.layout.entry(key)
-    return this.#coalescer.get(name).then((bytes) => this.examine(key, bytes, askedMs))
+    return this.#coalescer.get(this.#options.layout.entry(key), (bytes, askedMs, nowMs) =>
+      this.examine(key, bytes, askedMs, nowMs),
+    )
   }
 
   async readMany(keys: readonly string[]): Promise<SharedRead[]> {
@@ -264,9 +265,9 @@ export class SharedTier {
     askedMs: number,
     nowMs: number = this.#options.clock.monotonicMs(),
   ): SharedRead {
-    const { format, layout, onUnreadable } = this.#options
+    const { format, onUnreadable } = this.#options
     try {
-      const value = format.value(() => layout.entry(key), bytes)
+      const value = format.value(this.#nameOf, key, bytes)
       const offsetMs = this.#serverOffsetMs
       const ageMs = offsetMs === undefined ? 0 : Math.max(0, nowMs + offsetMs - header.createdMs)
       return { kind: 'hit', value, header, ageMs, sizeBytes: bytes.length, bytes, askedMs }

@@ -28,6 +28,11 @@ export {
 } from './isolation/postgres-database.ts'
 export { keyPrefix, uniqueName } from './isolation/unique-name.ts'
 export {
+  isPgBouncerAvailable,
+  startPgBouncer,
+  type PgBouncerOptions,
+} from './postgres/start-pgbouncer.ts'
+export {
   startPostgresWithReplica,
   type PostgresWithReplica,
 } from './postgres/start-postgres-with-replica.ts'

@@ -3,11 +3,14 @@
  */
 // #region Interfaces
 export interface BullmqRedisOptions {
-  readonly connection: string | ConnectionOptions;
+  readonly connection: string | RedisOptions | Redis;
   readonly prefix?: string;
   readonly leaseMs?: number;
   readonly resultTtlMs?: number;
   readonly maxResults?: number;
+  readonly deadLetterTtlMs?: number;
+  readonly maxDeadLetters?: number;
+  readonly clock?: Clock;
   readonly onError?: (_: Error) => void;
 }
 // #endregion

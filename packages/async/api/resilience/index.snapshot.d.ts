@@ -28,6 +28,10 @@ export { LatencyQuantileOptions }
 export { LimitExceededError }
 export { Policy }
 export { PolicyOptions }
+export { RateLimitedError }
+export { RateLimiter }
+export { RateLimiterOptions }
+export { RateOptions }
 export { retry }
 export { RetryBudget }
 export { RetryBudgetOptions }

@@ -110,6 +110,7 @@ export class Policy {
   breaker
   bulkhead
   limit
+  rate
   retry
   retryDefaults
   timeoutMs
@@ -117,10 +118,44 @@ export class Policy {
   counters
   constructor(_) {}
   execute(_, _) {}
-  async attempt(_, _, _) {}
+  async attempt(_, _, _, _) {}
   admit(_) {}
   async call(_, _, _, _, _) {}
   async hold(_, _, _, _) {}
+}
+export class RateLimitedError extends DharmaError {
+  name
+  code
+  limiter
+  key
+  retryAfterMs
+  constructor(_, _, _, _) {}
+}
+export class RateLimiter {
+  name
+  clock
+  costMs
+  toleranceMs
+  queueLimit
+  maxKeys
+  keys
+  waiting
+  isClosed
+  constructor(_) {}
+  get waiting() {}
+  get size() {}
+  tryAcquire(_) {}
+  async acquire(_) {}
+  async execute(_, _) {}
+  enter(_, _) {}
+  async close() {}
+  [Symbol.asyncDispose]() {}
+  take(_, _) {}
+  waitMs(_, _) {}
+  stateOf(_, _) {}
+  forgetOne() {}
+  wait(_, _, _) {}
+  arm(_, _) {}
 }
 export class RetryBudget {
   perCall

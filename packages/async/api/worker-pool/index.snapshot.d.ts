@@ -31,6 +31,7 @@ export { WorkerMemoryError }
 export { WorkerPhase }
 export { WorkerPool }
 export { WorkerPoolEvent }
+export { WorkerPoolHealth }
 export { WorkerPoolOptions }
 export { WorkerStats }
 // #endregion

@@ -87,6 +87,7 @@ export class WorkerPool {
   run(_, _, _) {}
   exec(_, _, _) {}
   load() {}
+  health() {}
   stats() {}
   resize(_) {}
   close(_) {}

@@ -13,7 +13,7 @@ export interface ChannelExit {
 
 /** What a channel tells its owner. Nothing follows `onExit`. */
 export interface ChannelEvents {
-  /** Whatever came out of the worker, not looked at yet. */
+  /** Whatever came out of the worker, not looked at yet. Throws at what only looks like a message. */
   onMessage(message: unknown): void
   /** What came out cannot even be read. */
   onCorrupt(cause: unknown): void
@@ -31,7 +31,12 @@ export interface ChannelOptions {
 
 /** Limits of each worker's memory. */
 export interface PoolResourceLimits {
-  /** Heap of long-lived objects: a task that needs more fails with `WorkerMemoryError`. @default V8's own */
+  /**
+   * Heap of long-lived objects: a task that needs more fails with `WorkerMemoryError`. A thread has
+   * 16 MB beyond it to end in: one string or array that is larger than that and does not fit ends
+   * the whole process, as in any worker thread of Node. Tasks that make such belong in a process.
+   * @default V8's own
+   */
   readonly maxHeapMb?: number
   /**
    * Heap of young objects. Threads with more than 40 may take the whole process along when they run

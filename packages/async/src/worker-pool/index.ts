@@ -12,6 +12,7 @@ export {
   type TaskFacts,
 } from './errors.ts'
 export type { TaskOutcome } from './pool-counters.ts'
+export type { WorkerPoolHealth } from './pool-health.ts'
 export type { PoolLoad, PoolStats, WorkerStats } from './pool-stats.ts'
 export type { WorkerPhase } from './pool-worker.ts'
 export { taskContext, type TaskContext } from './task-context.ts'

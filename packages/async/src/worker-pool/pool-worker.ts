@@ -6,7 +6,7 @@ import { HeldTasks } from './held-tasks.ts'
 import { OverdueTasks } from './overdue-tasks.ts'
 import type { Batch, PoolTask } from './pool-task.ts'
 import * as protocol from './protocol.ts'
-import { refuseTask, settleTask } from './settle-task.ts'
+import { answerOf, refuseTask, settleTask } from './settle-task.ts'
 import { StallWatch } from './stall-watch.ts'
 import type { WorkerEndReason, WorkerOwner } from './worker-owner.ts'
 
@@ -179,7 +179,7 @@ export class PoolWorker {
     }
   }
 
-  /** `false` if this is no message of ours. */
+  /** `false` if this is no message of ours; throws at one that only looks like it. */
   #accept(message: protocol.PoolMessage): boolean {
     const [type, first, second, third, fourth] = message
     switch (type) {
@@ -188,8 +188,10 @@ export class PoolWorker {
       case protocol.UNSENDABLE: {
         const task = this.held.find(second as number, first as number)
         if (task === undefined || typeof third !== 'number') return false
+        // First of all: it throws at what no worker sends, and the task must not be forgotten then.
+        const answer = answerOf(type, fourth, this.#owner.decoder)
         this.#answer(task, third)
-        settleTask(task, type, fourth, this.#owner, this.id)
+        settleTask(task, type, answer, this.#owner, this.id)
         this.#afterRelease()
         return true
       }
@@ -288,10 +290,13 @@ export class PoolWorker {
     return true
   }
 
-  /** With `isSuspect`, what is given back too often stays, and fails if the worker ends over it. */
+  /**
+   * What was moved stays, since it cannot be sent again; with `isSuspect`, so does what is given back
+   * too often. It fails if the worker ends over it.
+   */
   #returnUnbegun(isSuspect = false): void {
     const returned = this.held.all().filter((task) => {
-      if (isSuspect && ++task.moves > MOVES_LIMIT) return false
+      if (task.transfer !== undefined || (isSuspect && ++task.moves > MOVES_LIMIT)) return false
       return this.#takeBack(task) && !task.isSettled
     })
     if (returned.length > 0) this.#owner.onReturned(returned)

@@ -80,10 +80,17 @@ export class SharedSlots {
     return Atomics.exchange(this.#control, BELL_RUNG, 1) === 0
   }
 
-  /** Pool: hands over every result that was published since the last call. */
+  /**
+   * Pool: hands over every result that was published since the last call.
+   *
+   * @throws TypeError when a task has overwritten this memory.
+   */
   drain(onResult: (slot: number, value: unknown, durationMs: number) => void): void {
     Atomics.store(this.#control, BELL_RUNG, 0)
-    while (this.#tail !== Atomics.load(this.#control, HEAD)) {
+    for (;;) {
+      const head = Atomics.load(this.#control, HEAD)
+      if (head === this.#tail) return
+      if (head < 0 || head >= this.#finished.length) throw new TypeError(`a result at ${head}`)
       const slot = this.#finished[this.#tail] ?? 0
       this.#tail = (this.#tail + 1) % this.#finished.length
       const value = smallValueOf(this.#kinds[slot] ?? 0, this.#values[slot] ?? 0)

@@ -26,9 +26,11 @@ export class ThreadChannel implements Channel {
   readonly #worker: Worker
   readonly #port: MessageChannel['port1']
   readonly #slots: SharedSlots
+  readonly #events: ChannelEvents
 
   constructor(options: ChannelOptions, events: ChannelEvents) {
     const { port1, port2 } = new MessageChannel()
+    this.#events = events
     this.#port = port1
     this.#slots = new SharedSlots(slotLimit(options.setup.concurrency))
     this.#worker = new Worker(entryUrl('thread-entry'), {
@@ -40,14 +42,14 @@ export class ThreadChannel implements Channel {
       ...(options.env === undefined ? {} : { env: { ...options.env } }),
     })
     let error: unknown
-    port1.on('message', (message: unknown) => events.onMessage(message))
+    port1.on('message', (message: unknown) => this.#receive(message))
     port1.on('messageerror', (cause: unknown) => events.onCorrupt(cause))
     this.#worker.on('error', (thrown: unknown) => {
       error = thrown
     })
     this.#worker.on('exit', (exitCode) => {
       for (let last = receiveMessageOnPort(port1); last; last = receiveMessageOnPort(port1)) {
-        events.onMessage((last as { readonly message: unknown }).message)
+        this.#receive((last as { readonly message: unknown }).message)
       }
       port1.close()
       const isOutOfMemory = (error as { code?: unknown })?.code === 'ERR_WORKER_OUT_OF_MEMORY'
@@ -76,11 +78,23 @@ export class ThreadChannel implements Channel {
   }
 
   drain(onResult: (slot: number, value: unknown, durationMs: number) => void): void {
-    this.#slots.drain(onResult)
+    try {
+      this.#slots.drain(onResult)
+    } catch (error) {
+      this.#events.onCorrupt(error)
+    }
   }
 
   terminate(): void {
     void this.#worker.terminate()
+  }
+
+  #receive(message: unknown): void {
+    try {
+      this.#events.onMessage(message)
+    } catch (error) {
+      this.#events.onCorrupt(error)
+    }
   }
 }
 

@@ -5,6 +5,7 @@ import { Fleet } from './fleet.ts'
 import { sourceOf } from './function-source.ts'
 import { PoolCounters } from './pool-counters.ts'
 import { PoolFunction } from './pool-function.ts'
+import { healthOf, type WorkerPoolHealth } from './pool-health.ts'
 import { PoolTask } from './pool-task.ts'
 import type { PoolWorker } from './pool-worker.ts'
 import { loadOf, statsOf, type PoolLoad, type PoolStats } from './pool-stats.ts'
@@ -130,6 +131,11 @@ export class WorkerPool<M extends object = object> implements AsyncDisposable {
   /** What an autoscaler looks at. Cheap. */
   load(): PoolLoad {
     return loadOf(this.#fleet, this.#backlog.size, this.#options)
+  }
+
+  /** Whether tasks can run. Cheap. */
+  health(): WorkerPoolHealth {
+    return healthOf(this.#fleet, this.#backlog.size, this.#options, this.#closing !== undefined)
   }
 
   /** Everything that is counted, each worker's share too. */

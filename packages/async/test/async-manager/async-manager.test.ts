@@ -47,6 +47,46 @@ describe('AsyncManager', () => {
     expect(await failed).toBeInstanceOf(TimeoutError)
   })
 
+  test('an endless async source is read no further than there are slots, until the signal aborts', async () => {
+    const { manager } = setUp()
+    const closed = Promise.withResolvers<void>()
+    let read = 0
+    async function* endless(): AsyncGenerator<number> {
+      try {
+        for (;;) yield (read += 1)
+      } finally {
+        closed.resolve()
+      }
+    }
+    const controller = new AbortController()
+    const full = Promise.withResolvers<void>()
+    const aborted: unknown[] = []
+    let begun = 0
+    const hang = ({ signal }: { readonly signal: AbortSignal }): Promise<never> =>
+      new Promise((_, reject) => {
+        signal.addEventListener('abort', () => {
+          aborted.push(signal.reason)
+          reject(signal.reason as Error)
+        })
+      })
+    const result = manager.mapBatch(
+      endless(),
+      (item, context) => {
+        begun += 1
+        if (begun === 1_004) full.resolve()
+        return item > 1_000 ? hang(context) : item
+      },
+      { concurrency: 4, signal: controller.signal },
+    )
+    await full.promise
+    const reason = new Error('enough')
+    controller.abort(reason)
+    await expect(result).rejects.toBe(reason)
+    await closed.promise
+    expect([read, begun]).toEqual([1_004, 1_004])
+    expect(aborted).toEqual([reason, reason, reason, reason])
+  })
+
   test('retries, hedges and policies share one budget', async () => {
     const clock = new ManualClock()
     const retryBudget = new RetryBudget({ clock, ratio: 0, minRetriesPerSecond: 0, maxSaved: 2 })

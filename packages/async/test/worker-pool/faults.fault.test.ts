@@ -9,6 +9,15 @@ import {
 import { DharmaError, TimeoutError } from '@dharma/core'
 import { ManualClock } from '@dharma/core/testing'
 import { describe, expect, it } from 'vitest'
+import {
+  FAILURE,
+  HEAP,
+  LATE,
+  READY,
+  START_FAILED,
+  UNSENDABLE,
+  VALUE,
+} from '../../src/worker-pool/protocol.ts'
 import { kinds, openPool, reasonOf, Reports, type Work } from './fixtures/open-pool.ts'
 
 describe.each(kinds)('a task in a worker of kind %s', { timeout: 90_000 }, (kind) => {
@@ -103,6 +112,26 @@ describe.each(kinds)('a task in a worker of kind %s', { timeout: 90_000 }, (kind
     const innocent = pool.run('add', [1, 2])
     expect(await broken).toBeInstanceOf(WorkerChannelError)
     expect(await innocent).toBe(3)
+  })
+
+  it.each([
+    ['a failure without a word', [FAILURE, 'ticket', 'slot', 1, undefined]],
+    ['a failure of no errors', [FAILURE, 'ticket', 'slot', 1, { errors: 1, value: 1 }]],
+    ['a refusal of nothing', [UNSENDABLE, 'ticket', 'slot', 1, null]],
+    ['a value without its time', [VALUE, 'ticket', 'slot', null, 1]],
+    ['a value of a task that is not there', [VALUE, 1_000_000, 'slot', 1, 1]],
+    ['a late error that is none', [LATE, 5]],
+    ['a start that failed for nothing', [START_FAILED, null]],
+    ['a second start', [READY]],
+    ['a heap of words', [HEAP, { bytes: 1 }]],
+    ['nothing', []],
+  ])('that forges %s for its pool fails alone', async (_name, message) => {
+    await using pool = openPool(kind, { max: 1 })
+    const forger = reasonOf(pool.run('forgeMessage', [message]))
+    const innocent = pool.run('add', [1, 2])
+    expect(await forger).toBeInstanceOf(WorkerChannelError)
+    expect(await innocent).toBe(3)
+    expect(pool.stats().workersStarted).toBe(2)
   })
 
   it('that throws beside its promise fails with that error', async () => {
@@ -218,6 +247,17 @@ describe.each(kinds)('a task in a worker of kind %s', { timeout: 90_000 }, (kind
 })
 
 describe('a thread', () => {
+  it.each([-1, 2 ** 31 - 1, 1])(
+    'that overwrites the memory it shares, with %d, fails alone',
+    async (value) => {
+      await using pool = openPool('thread', { max: 1 })
+      const scribbler = reasonOf(pool.run('scribble', [value], { timeoutMs: 500 }))
+      const innocent = pool.run('add', [1, 2])
+      expect(await scribbler).toBeInstanceOf(DharmaError)
+      expect(await innocent).toBe(3)
+    },
+  )
+
   it('that posts to its parent disturbs nobody', async () => {
     await using pool = openPool('thread', { max: 1 })
     expect(await pool.run('postStray', [])).toBe(1)

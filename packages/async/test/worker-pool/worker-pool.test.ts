@@ -14,7 +14,7 @@ function addTo(left: number, right: number): number {
   return left + right
 }
 
-describe('a worker pool', () => {
+describe('a worker pool', { timeout: 30_000 }, () => {
   it('has the types of the module', async () => {
     await using pool = openPool('thread')
     expectTypeOf(pool.run('add', [1, 2])).resolves.toBeNumber()

@@ -84,9 +84,14 @@ export class InvalidationState implements InvalidationView {
     if (version > this.version) this.version = version
   }
 
-  /** What Redis holds for a tag. Never lowers what the log has said since it was asked. */
+  /**
+   * What Redis holds for a tag. Never lowers what the log has said since it was asked; where it is an
+   * invalidation that the log has not told yet, memory forgets now, as the log's record changes nothing any more.
+   */
   learnTag(record: TagRecord, version: number): void {
-    if (version > record.version) record.version = version
+    if (version <= record.version) return
+    if (record.version !== UNKNOWN) record.epoch = this.#nextEpoch()
+    record.version = version
   }
 
   /** An invalidation that this process has begun: memory forgets at once, its number comes later. */
@@ -130,9 +135,9 @@ export class InvalidationState implements InvalidationView {
 
   applyClear(version: number): void {
     this.sawVersion(version)
-    if (version <= this.#floorVersion) return
     this.#patterns = this.#patterns.filter((record) => record.version > version)
-    this.#raiseFloor(version)
+    // Also below the floor: memory may hold what is younger than the floor's pattern and older than this.
+    this.#raiseFloor(Math.max(version, this.#floorVersion))
   }
 
   /**

@@ -1,7 +1,8 @@
 import type { Clock, Timer } from '@dharma/core'
 import type { KeyLayout } from '../redis/key-layout.ts'
-import type { RedisLink } from '../redis/redis-link.ts'
+import type { RedisClient, RedisLink } from '../redis/redis-link.ts'
 import { SCRIPTS } from '../redis/scripts.ts'
+import { RedisUnavailableError } from '../errors.ts'
 import { parseLogEvent, type LogEvent } from './log-event.ts'
 import { parseStoredPatterns, type StoredPatterns } from './stored-patterns.ts'
 
@@ -33,6 +34,10 @@ type Stream = readonly [
   records: readonly (readonly [id: Buffer, fields: readonly Buffer[]])[],
 ]
 
+type Sync = (
+  ...parameters: (string | number)[]
+) => Promise<[string, string, string, string, number]>
+
 const MAX_RECORDS = 1_000
 const RETRY_MS = 50
 
@@ -53,6 +58,20 @@ export class LogReader {
     this.#options = options
     options.link.client.defineCommand('dharmaSync', { lua: SCRIPTS.dharmaSync })
     this.#ended = this.#run()
+  }
+
+  /**
+   * Makes sure that the server behind another connection has what was read here; begins anew where it
+   * has not, as after a failover that lost the last writes.
+   */
+  async verify(client: RedisClient): Promise<void> {
+    const knownVersion = this.#options.versionHint()
+    const { position, lastId, hasLast } = await this.#sync(client, knownVersion, this.#lastId)
+    if (position.version >= knownVersion && hasLast) return
+    // Reading goes on from here, so that it does not find the same once more.
+    this.#version = position.version
+    this.#lastId = lastId
+    this.#options.onRestart(position, true)
   }
 
   /** Ends reading. The link is closed with it. */
@@ -80,18 +99,28 @@ export class LogReader {
   }
 
   async #readOnce(lastId: string): Promise<void> {
-    const { link, layout, clock, blockMs } = this.#options
+    const { link, layout, clock, blockMs, versionHint } = this.#options
+    const knownVersion = Math.max(this.#version, versionHint())
     const sentMs = clock.monotonicMs()
     const replies = await link.client
       .pipeline()
+      .role()
       .time()
       .get(layout.version)
       .xreadBuffer('COUNT', MAX_RECORDS, 'BLOCK', blockMs, 'STREAMS', layout.log, lastId)
       .exec()
-    const [time, version, streams] = (replies ?? []).map(([error, reply]) => {
+    const [role, time, version, streams] = (replies ?? []).map(([error, reply]) => {
       if (error !== null) throw error
       return reply
-    }) as [[string, string], string | null, Stream[] | null]
+    }) as [[string], [string, string], string | null, Stream[] | null]
+    if (role[0] !== 'master') {
+      // A replica that lost its master would prove an old state for ever.
+      link.reset()
+      throw new RedisUnavailableError({ cause: new Error(`the log was read from a ${role[0]}`) })
+    }
+    // It never falls: this server lacks what was read before, or what another connection was told.
+    const last = Number(version ?? 0)
+    if (last < knownVersion) return this.#restart(true)
     const records = streams?.[0]?.[1] ?? []
     for (const [id, fields] of records) {
       const event = parseLogEvent(fields)
@@ -102,34 +131,54 @@ export class LogReader {
       this.#lastId = id.toString()
       if (event !== undefined) this.#options.onEvent(event)
     }
-    const last = Number(version ?? 0)
-    // The number was read before the records, so they must reach it; it never falls.
-    if (last < this.#version && records.length === 0) return this.#restart(true)
-    if (last > this.#version && records.length < MAX_RECORDS) return this.#restart(false)
+    if (records.length === MAX_RECORDS) return
+    // The number was read before the records, so they must reach it.
+    if (last > this.#version) return this.#restart(false)
     const provenMs = sentMs + (records.length === 0 ? blockMs : 0)
     const serverMs = Number(time[0]) * 1_000 + Math.floor(Number(time[1]) / 1_000)
-    if (records.length < MAX_RECORDS)
-      this.#options.onSynced(provenMs, serverMs + (provenMs - sentMs))
+    this.#options.onSynced(provenMs, serverMs + (provenMs - sentMs))
   }
 
   async #restart(isRollback: boolean): Promise<void> {
-    const { link, layout, clock, versionHint } = this.#options
+    const { link, clock, versionHint } = this.#options
     const sentMs = clock.monotonicMs()
-    const commands = link.client as unknown as {
-      dharmaSync(...parameters: (string | number)[]): Promise<[string, string, string, string]>
-    }
-    const reply = await commands.dharmaSync(
-      3,
-      layout.version,
-      layout.patterns,
-      layout.log,
+    const { position, lastId, serverMs } = await this.#sync(
+      link.client,
       isRollback ? 0 : versionHint(),
     )
-    const [version, ledger, lastId, serverMs] = reply
-    this.#version = Number(version)
+    this.#version = position.version
     this.#lastId = lastId
-    this.#options.onRestart({ version: this.#version, ...parseStoredPatterns(ledger) }, isRollback)
-    this.#options.onSynced(sentMs, Number(serverMs))
+    this.#options.onRestart(position, isRollback)
+    this.#options.onSynced(sentMs, serverMs)
+  }
+
+  async #sync(
+    client: RedisClient,
+    hint: number,
+    readLast = '',
+  ): Promise<{
+    readonly position: LogPosition
+    readonly lastId: string
+    readonly serverMs: number
+    readonly hasLast: boolean
+  }> {
+    const { layout } = this.#options
+    const { dharmaSync } = client as unknown as { readonly dharmaSync: Sync }
+    const names = [layout.version, layout.patterns, layout.log]
+    const reply = await dharmaSync.call(
+      client,
+      names.length,
+      ...names,
+      hint,
+      emptyWhenNone(readLast),
+    )
+    const [version, ledger, lastId, serverMs, hasLast] = reply
+    return {
+      position: { version: Number(version), ...parseStoredPatterns(ledger) },
+      lastId,
+      serverMs: Number(serverMs),
+      hasLast: hasLast === 1,
+    }
   }
 
   /** A connection that is silent for longer than a read may wait is dead, whatever TCP thinks. */
@@ -138,4 +187,9 @@ export class LogReader {
     this.#silence?.cancel()
     this.#silence = clock.setTimeout(() => link.reset(), silenceMs, { keepsAlive: false })
   }
+}
+
+/** The id that stands for the end of an empty log is no record's. */
+function emptyWhenNone(id: string): string {
+  return id === '0-0' ? '' : id
 }

@@ -37,6 +37,19 @@ export class TagTable {
     return record
   }
 
+  /** The records of tags, which stay until {@link release}: what is under way depends on them. */
+  hold(names: readonly string[]): readonly TagRecord[] {
+    return names.map((name) => {
+      const record = this.record(name)
+      record.references++
+      return record
+    })
+  }
+
+  release(records: readonly TagRecord[]): void {
+    for (const record of records) record.references--
+  }
+
   peek(name: string): TagRecord | undefined {
     return this.#records.get(name)
   }

@@ -1,45 +1,58 @@
+/** Lifetime of a key in the unit in which turns are kept, so that 16 bits hold 16 lifetimes. */
+const MAX_UNITS = 4_096
+const LOW_16_BITS = 0xff_ff
+
 /**
- * Remembers which keys were evicted lately, in 8 bytes a key: a 32-bit fingerprint in a direct
- * mapped table, with the turn in which it was put there. Two keys may share a place; the younger wins.
+ * Remembers which keys were evicted lately, in 4 bytes a place of a direct mapped table: half a
+ * fingerprint, half the turn in which it was put there. Two keys may share a place; the younger wins.
  */
 export class GhostTable {
-  readonly #fingerprints: Uint32Array<ArrayBuffer>
-  readonly #turns: Uint32Array<ArrayBuffer>
-  #turn = 0
-  readonly #lifetime: number
+  readonly #places: Uint32Array<ArrayBuffer>
+  /** Turns that count as one. */
+  readonly #turnsPerUnit: number
+  readonly #lifetimeUnits: number
+  /** Begins a lifetime ahead of the empty places' zero. */
+  #turn: number
 
   /** @param capacity Evictions after which a key is forgotten. */
   constructor(capacity: number) {
-    this.#lifetime = Math.max(1, capacity)
-    const places = placesFor(this.#lifetime)
-    this.#fingerprints = new Uint32Array(places)
-    this.#turns = new Uint32Array(places)
+    const lifetime = Math.max(1, capacity)
+    this.#turnsPerUnit = Math.ceil(lifetime / MAX_UNITS)
+    this.#lifetimeUnits = Math.ceil(lifetime / this.#turnsPerUnit)
+    this.#turn = this.#lifetimeUnits * this.#turnsPerUnit
+    this.#places = new Uint32Array(placesFor(lifetime))
   }
 
   /** Notes an evicted key by its hash. */
   add(hash: number): void {
-    const place = hash & (this.#fingerprints.length - 1)
-    this.#turn = (this.#turn + 1) >>> 0
-    this.#fingerprints[place] = hash
-    this.#turns[place] = this.#turn
+    this.#turn++
+    this.#places[this.#placeOf(hash)] = ((hash & ~LOW_16_BITS) | this.#unit()) >>> 0
   }
 
   /** Whether the key was evicted lately; forgets it. */
   take(hash: number): boolean {
-    const place = hash & (this.#fingerprints.length - 1)
-    if (this.#turn === 0 || this.#fingerprints[place] !== hash) return false
-    const age = (this.#turn - (this.#turns[place] ?? 0)) >>> 0
-    if (age >= this.#lifetime) return false
-    this.#fingerprints[place] = 0
-    this.#turns[place] = (this.#turn - this.#lifetime) >>> 0
+    const place = this.#placeOf(hash)
+    const noted = this.#places[place] as number
+    if (((noted ^ hash) & ~LOW_16_BITS) !== 0) return false
+    const age = (this.#unit() - (noted & LOW_16_BITS)) & LOW_16_BITS
+    if (age >= this.#lifetimeUnits) return false
+    this.#places[place] =
+      (noted & ~LOW_16_BITS) | ((this.#unit() - this.#lifetimeUnits) & LOW_16_BITS)
     return true
+  }
+
+  #unit(): number {
+    return Math.floor(this.#turn / this.#turnsPerUnit) & LOW_16_BITS
+  }
+
+  #placeOf(hash: number): number {
+    return hash & (this.#places.length - 1)
   }
 }
 
 function placesFor(capacity: number): number {
   return 2 ** Math.max(4, Math.ceil(Math.log2(capacity * 2)))
 }
-
 /** FNV-1a over UTF-16 code units, mixed so that its low bits can address a table. */
 export function hashKey(key: string): number {
   let hash = 0x81_1c_9d_c5

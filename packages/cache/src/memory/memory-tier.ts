@@ -3,7 +3,8 @@ import { CoarseClock } from '../coarse-clock.ts'
 import { areTagsCurrent, type InvalidationView, type TagRecord } from '../invalidation-view.ts'
 import { estimateSizeBytes } from './estimate-size.ts'
 import { hashKey } from './ghost-table.ts'
-import { S3Fifo } from './s3-fifo.ts'
+import { isSampled, ReplacementDuel, sampleBits } from './replacement-duel.ts'
+import { READS, S3Fifo } from './s3-fifo.ts'
 
 export interface MemoryTierOptions {
   /** Entries kept at most. 1 to 2^30. @default 50_000 */
@@ -51,6 +52,8 @@ const KEEP_UNTIL = 2
 const STAMP = 3
 /** Bit of a slot's state, see {@link MemoryEntryOptions.isSelfTimed}. */
 const SELF_TIMED = 0b1000
+/** Bit of a slot's state: its reads are told to the {@link ReplacementDuel}. */
+const SAMPLED = 0b1_0000
 const FIRST_SLOTS = 256
 const NEVER = 0xff_ff_ff_ff
 /** Times are 32-bit milliseconds since a base, which is moved before they run out. */
@@ -68,6 +71,9 @@ export class MemoryTier {
   readonly #view: InvalidationView
   readonly #slots = new Map<string, number>()
   readonly #queues: S3Fifo
+  readonly #sampleBits: number
+  /** Begins with the first eviction: before, there is nothing to choose. */
+  #duel: ReplacementDuel | undefined
   #baseMs: number
   #capacity: number
   #used = 0
@@ -98,6 +104,7 @@ export class MemoryTier {
     this.#capacity = Math.min(maxEntries, FIRST_SLOTS)
     this.#meta = new Uint32Array(this.#capacity * 4)
     this.#queues = new S3Fifo(this.#capacity, maxEntries)
+    this.#sampleBits = sampleBits(maxEntries)
     if (maxBytes !== Number.POSITIVE_INFINITY) this.#sizes = new Float64Array(this.#capacity)
   }
 
@@ -131,7 +138,9 @@ export class MemoryTier {
       const tags = this.#tags[slot]
       if (tags !== undefined && !areTagsCurrent(tags, stamp)) return -1
     }
-    this.#queues.touch(slot)
+    const state = this.#queues.states[slot] as number
+    // One comparison for the many reads that change nothing.
+    if ((state & (READS | SAMPLED)) !== READS) this.#touch(slot, key)
     return slot
   }
 
@@ -151,7 +160,7 @@ export class MemoryTier {
       (stamp >= this.#view.patternEpoch || this.#isStillCurrent(slot, key)) &&
       (tags === undefined || areTagsCurrent(tags, stamp))
     ) {
-      this.#queues.touch(slot)
+      this.#touch(slot, key)
       return slot
     }
     this.remove(key)
@@ -213,8 +222,12 @@ export class MemoryTier {
       ;(this.#tags ??= [])[slot] = tags
     }
     this.#slots.set(key, slot)
-    this.#queues.states[slot] = options.isSelfTimed === true ? SELF_TIMED : 0
-    this.#queues.add(slot, hashKey(key))
+    const hash = hashKey(key)
+    const takesPart = isSampled(hash, this.#sampleBits)
+    if (takesPart) this.#duel?.read(hash)
+    this.#queues.states[slot] =
+      (options.isSelfTimed === true ? SELF_TIMED : 0) | (takesPart ? SAMPLED : 0)
+    this.#queues.add(slot, hash)
   }
 
   /** Whether there was an entry. */
@@ -240,7 +253,15 @@ export class MemoryTier {
     return ((this.#queues.states[slot] as number) & SELF_TIMED) !== 0
   }
 
+  #touch(slot: number, key: string): void {
+    this.#queues.touch(slot)
+    if (this.#duel === undefined || ((this.#queues.states[slot] as number) & SAMPLED) === 0) return
+    this.#duel.read(hashKey(key))
+  }
+
   #evict(): void {
+    if (this.#evictions === 0) this.#duel = ReplacementDuel.begin(this.size, this.#sampleBits)
+    this.#queues.favoursRecency = this.#duel?.favoursRecency === true
     const slot = this.#queues.evict((victim) => hashKey(this.#keys[victim] ?? ''))
     this.#evictions++
     this.#release(slot, this.#keys[slot] ?? '')
@@ -277,6 +298,9 @@ export class MemoryTier {
       sizes.set(this.#sizes)
       this.#sizes = sizes
     }
+    // Exactly as many: left to themselves, arrays grow by half and more.
+    this.#keys.length = this.#capacity
+    this.#values.length = this.#capacity
     this.#queues.grow(this.#capacity)
   }
 

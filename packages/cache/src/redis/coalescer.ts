@@ -1,12 +1,21 @@
+import { toError, type Clock } from '@dharma/core'
 import type { Cluster } from 'ioredis'
-import { keySlot } from './key-slot.ts'
+import { positionsByNode } from './node-batches.ts'
 import type { RedisLink } from './redis-link.ts'
 
 const MAX_BATCH = 512
 
+/** What is made of the bytes under a name; `askedMs` is not after they were asked for, `nowMs` is now. */
+type Take<Result> = (
+  bytes: Buffer | null,
+  askedMs: number,
+  nowMs: number,
+) => Result | PromiseLike<Result>
+
 interface Batch {
+  readonly askedMs: number
   readonly names: string[]
-  readonly resolves: ((bytes: Buffer | null) => void)[]
+  readonly answers: ((bytes: Buffer | null, askedMs: number, nowMs: number) => void)[]
   readonly rejects: ((error: unknown) => void)[]
 }
 
@@ -17,20 +26,32 @@ interface Batch {
 export class Coalescer {
   readonly #link: RedisLink
   readonly #run: <Reply>(send: () => Promise<Reply>) => Promise<Reply>
+  readonly #clock: Clock
   #batch: Batch | undefined
 
   /** @param run Applies deadline and breaker to one command. */
-  constructor(link: RedisLink, run: <Reply>(send: () => Promise<Reply>) => Promise<Reply>) {
+  constructor(
+    link: RedisLink,
+    run: <Reply>(send: () => Promise<Reply>) => Promise<Reply>,
+    clock: Clock,
+  ) {
     this.#link = link
     this.#run = run
+    this.#clock = clock
   }
 
-  /** The bytes under a name, or null. */
-  get(name: string): Promise<Buffer | null> {
+  /** What `take` makes of the bytes under a name, or of null. */
+  get<Result>(name: string, take: Take<Result>): Promise<Result> {
     const batch = (this.#batch ??= this.#open())
     return new Promise((resolve, reject) => {
       batch.names.push(name)
-      batch.resolves.push(resolve)
+      batch.answers.push((bytes, askedMs, nowMs) => {
+        try {
+          resolve(take(bytes, askedMs, nowMs))
+        } catch (error) {
+          reject(toError(error))
+        }
+      })
       batch.rejects.push(reject)
     })
   }
@@ -50,22 +71,30 @@ export class Coalescer {
   #open(): Batch {
     // After every promise callback that is ready now: their reads belong to the same turn.
     queueMicrotask(() => process.nextTick(() => this.#flush()))
-    return { names: [], resolves: [], rejects: [] }
+    return { askedMs: this.#clock.monotonicMs(), names: [], answers: [], rejects: [] }
   }
 
   #flush(): void {
     const batch = this.#batch
     this.#batch = undefined
     if (batch === undefined) return
-    void this.#answer(batch)
+    const { names, rejects } = batch
+    const fail = (error: unknown): void => {
+      for (const reject of rejects) reject(error)
+    }
+    const [only] = names
+    if (names.length === 1 && only !== undefined) {
+      const reply = this.#run(() => this.#link.client.getBuffer(only))
+      reply.then((bytes) => this.#answer(batch, [bytes]), fail)
+    } else {
+      this.getMany(names).then((replies) => this.#answer(batch, replies), fail)
+    }
   }
 
-  async #answer({ names, resolves, rejects }: Batch): Promise<void> {
-    try {
-      const replies = await this.getMany(names)
-      for (const [index, resolve] of resolves.entries()) resolve(replies[index] ?? null)
-    } catch (error) {
-      for (const reject of rejects) reject(error)
+  #answer({ answers, askedMs }: Batch, replies: readonly (Buffer | null)[]): void {
+    const nowMs = this.#clock.monotonicMs()
+    for (let index = 0; index < answers.length; index++) {
+      answers[index]?.(replies[index] ?? null, askedMs, nowMs)
     }
   }
 
@@ -75,16 +104,9 @@ export class Coalescer {
   }
 
   async #readCluster(client: Cluster, names: readonly string[]): Promise<(Buffer | null)[]> {
-    const byNode = new Map<string, number[]>()
-    for (const [index, name] of names.entries()) {
-      const node = (client.slots[keySlot(name)] ?? []).join()
-      const indexes = byNode.get(node)
-      if (indexes === undefined) byNode.set(node, [index])
-      else indexes.push(index)
-    }
     const replies: (Buffer | null)[] = Array.from({ length: names.length }, () => null)
     await Promise.all(
-      [...byNode.values()].map((indexes) =>
+      positionsByNode(this.#link, names).map((indexes) =>
         this.#run(() => readNode(client, names, indexes, replies)),
       ),
     )

@@ -51,6 +51,12 @@ export const IDENTITY_BYTES = 20
 const FIXED_BYTES = 38
 const MAX_U32 = 2 ** 32 - 1
 const NO_TAGS: readonly string[] = []
+const MAX_TAG_LISTS = 2_048
+
+interface KnownTags {
+  readonly raw: Uint8Array
+  readonly tags: readonly string[]
+}
 
 /** Encodes and decodes entries. Old formats stay readable; what cannot be read is a miss. */
 export class EntryFormat {
@@ -58,6 +64,8 @@ export class EntryFormat {
   readonly #codecs = new Map<number, Codec>()
   readonly #compressAboveBytes: number
   readonly #keyRing: KeyRing | undefined
+  /** By the hash of their bytes. Of two with the same hash, the younger is kept. */
+  readonly #tagLists = new Map<number, KnownTags>()
 
   constructor(options: EntryFormatOptions = {}) {
     this.#codec = options.codec ?? jsonCodec
@@ -127,15 +135,15 @@ export class EntryFormat {
       graceMs: bytes.readUInt32BE(28),
       loadMs: bytes.readUInt32BE(32),
       isNegative: ((bytes[1] ?? 0) & NEGATIVE) !== 0,
-      tags: tagBytes === 0 ? NO_TAGS : parseTags(bytes, tagBytes),
+      tags: tagBytes === 0 ? NO_TAGS : this.#tagsOf(bytes, tagBytes),
     }
   }
 
   /**
-   * @param name Asked for where the entry is encrypted.
+   * @param nameOf Asked for the name of the entry where it is encrypted.
    * @throws whatever codec, decompression or decryption throw: to the reader it is a miss.
    */
-  value(name: () => string, bytes: Buffer): unknown {
+  value(nameOf: (key: string) => string, key: string, bytes: Buffer): unknown {
     const flags = bytes[1] ?? 0
     if ((flags & UNDEFINED) !== 0) return undefined
     const start = FIXED_BYTES + bytes.readUInt16BE(36)
@@ -150,7 +158,7 @@ export class EntryFormat {
     if ((flags & ENCRYPTED) !== 0) {
       if (this.#keyRing === undefined)
         throw new RangeError('the entry is encrypted, and there is no key')
-      payload = this.#keyRing.open(bytes[3] ?? 0, payload, name())
+      payload = this.#keyRing.open(bytes[3] ?? 0, payload, nameOf(key))
     } else if (this.#keyRing !== undefined) {
       throw new RangeError('the entry is not encrypted, and only encrypted ones are trusted')
     }
@@ -159,6 +167,32 @@ export class EntryFormat {
     if (codec === undefined) throw new RangeError(`codec ${String(bytes[2])} is not known`)
     return codec.decode(payload)
   }
+
+  /** Lists of tags are few and entries are many, so that a list which was met lately is not parsed again. */
+  #tagsOf(bytes: Buffer, tagBytes: number): readonly string[] {
+    const end = FIXED_BYTES + tagBytes
+    const hash = hashBytes(bytes, FIXED_BYTES, end)
+    const known = this.#tagLists.get(hash)
+    if (known !== undefined && isAt(known.raw, bytes, FIXED_BYTES, end)) return known.tags
+    const raw = Uint8Array.prototype.slice.call(bytes, FIXED_BYTES, end)
+    const tags = JSON.parse(bytes.toString('utf8', FIXED_BYTES, end)) as readonly string[]
+    if (this.#tagLists.size >= MAX_TAG_LISTS) this.#tagLists.clear()
+    this.#tagLists.set(hash, { raw, tags })
+    return tags
+  }
+}
+
+/** FNV-1a. */
+function hashBytes(bytes: Uint8Array, from: number, end: number): number {
+  let hash = 0x81_1c_9d_c5
+  for (let at = from; at < end; at++) hash = Math.imul(hash ^ (bytes[at] as number), 0x01_00_01_93)
+  return hash
+}
+
+function isAt(wanted: Uint8Array, bytes: Uint8Array, from: number, end: number): boolean {
+  if (wanted.length !== end - from) return false
+  for (let at = 0; at < wanted.length; at++) if (wanted[at] !== bytes[from + at]) return false
+  return true
 }
 
 /** The two parts with version and time between them, as the `write` script joins them. */
@@ -177,10 +211,6 @@ function encodeValue(codec: Codec, value: unknown): Uint8Array {
   } catch (error) {
     throw new ValueEncodingError(codec.name, { cause: error })
   }
-}
-
-function parseTags(bytes: Buffer, tagBytes: number): readonly string[] {
-  return JSON.parse(bytes.toString('utf8', FIXED_BYTES, FIXED_BYTES + tagBytes)) as string[]
 }
 
 function clamp(ms: number): number {

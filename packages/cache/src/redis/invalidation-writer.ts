@@ -1,5 +1,6 @@
 import type { EncodedEntry } from './entry-format.ts'
 import type { KeyLayout } from './key-layout.ts'
+import { runScripts } from './node-batches.ts'
 import type { RedisRunner } from './redis-runner.ts'
 
 /** What one invalidation covers. */
@@ -26,10 +27,17 @@ export interface InvalidationWriterOptions {
   readonly timeoutMs: number
 }
 
+/** An entry for a key, and how long Redis keeps it. */
+export interface EntryToWrite {
+  readonly key: string
+  readonly encoded: EncodedEntry
+  readonly lifeMs: number
+}
+
 export interface WriteReply {
-  readonly isStored: boolean
+  /** In the order of the entries. */
+  readonly areStored: readonly boolean[]
   readonly version: number
-  readonly serverMs: number
 }
 
 const MAX_NAMES_PER_SCRIPT = 1_000
@@ -42,33 +50,43 @@ export class InvalidationWriter {
     this.#options = options
   }
 
-  /** Sets an entry, whatever was there, unless it is later than `notAfterMs` by Redis' clock. */
+  /**
+   * Sets entries, whatever was there, in one pipeline a node. One that comes later than `notAfterMs`
+   * by Redis' clock is not stored. Returns which were.
+   */
   async write(
-    key: string,
-    entry: EncodedEntry,
-    lifeMs: number,
+    entries: readonly EntryToWrite[],
     { version, notAfterMs }: { readonly version: number; readonly notAfterMs: number | undefined },
   ): Promise<WriteReply> {
     const { runner, layout, maxLogLength, origin } = this.#options
     const { isCluster } = runner.link
-    const keys = [layout.entry(key), layout.lease(key)]
-    if (!isCluster) keys.push(layout.version, layout.patterns, layout.log)
-    const reply = (await runner.script('dharmaWrite', keys, [
-      entry.head,
-      entry.rest,
-      Math.max(1, Math.ceil(lifeMs)),
-      notAfterMs === undefined ? '' : Math.ceil(notAfterMs),
-      version,
-      version,
-      maxLogLength,
-      origin,
-      JSON.stringify({ k: [key] }),
-    ])) as [number, Buffer, Buffer, Buffer]
-    const isStored = reply[0] === 1
-    const ownVersion = Number(reply[1].toString())
-    const logged = isStored && isCluster ? await this.#append({ keys: [key] }, version) : ownVersion
-    if (isStored) await this.#replicate([layout.entry(key), layout.log])
-    return { isStored, version: logged, serverMs: Number(reply[3].toString()) }
+    const shared = isCluster ? [] : [layout.version, layout.patterns, layout.log]
+    const replies = (await runScripts(
+      runner,
+      'dharmaWrite',
+      entries.map(({ key, encoded, lifeMs }) => ({
+        keys: [layout.entry(key), layout.lease(key), ...shared],
+        parameters: [
+          encoded.head,
+          encoded.rest,
+          Math.max(1, Math.ceil(lifeMs)),
+          notAfterMs === undefined ? '' : Math.ceil(notAfterMs),
+          version,
+          version,
+          maxLogLength,
+          origin,
+          JSON.stringify({ k: [key] }),
+        ],
+      })),
+    )) as [number, Buffer][]
+    const areStored = replies.map(([isStored]) => isStored === 1)
+    const keys = entries.filter((_, index) => areStored[index]).map(({ key }) => key)
+    let last = version
+    for (const [, ownVersion] of replies) last = Math.max(last, Number(ownVersion.toString()))
+    if (isCluster && keys.length > 0) last = await this.#append({ keys }, version)
+    if (keys.length > 0)
+      await this.#replicate([...keys.map((key) => layout.entry(key)), layout.log])
+    return { areStored, version: last }
   }
 
   /** Drops or bumps the targets and tells the others. Returns the number of the invalidation. */
@@ -102,15 +120,17 @@ export class InvalidationWriter {
     if (runner.link.isCluster) {
       // A reader that hears of a key must not find it any more; one that does not know a tag's new
       // version yet must not miss the record. Hence keys first and tags last.
-      const { client } = runner.link
-      await Promise.all(
-        keys.map((key) => runner.run(() => client.unlink(layout.entry(key), layout.lease(key)))),
+      await runScripts(
+        runner,
+        'dharmaDrop',
+        keys.map((key) => ({ keys: [layout.entry(key), layout.lease(key)], parameters: [] })),
       )
       version = await this.#append(targets, versionHint)
-      await Promise.all(
-        tags.map((tag) =>
-          runner.script('dharmaBump', [layout.tag(tag)], [version, this.#options.tagLifeMs]),
-        ),
+      const { tagLifeMs } = this.#options
+      await runScripts(
+        runner,
+        'dharmaBump',
+        tags.map((tag) => ({ keys: [layout.tag(tag)], parameters: [version, tagLifeMs] })),
       )
     } else {
       const dropped = keys.flatMap((key) => [layout.entry(key), layout.lease(key)])

@@ -15,16 +15,18 @@ export class KeyLayout {
   readonly version: string
   /** Patterns that were invalidated, and the version below which everything is. */
   readonly patterns: string
+  readonly #entryPrefix: string
 
   constructor(namespace: string) {
     this.namespace = namespace
     this.log = `${namespace}:inv`
     this.version = `{${namespace}:inv}:v`
     this.patterns = `{${namespace}:inv}:g`
+    this.#entryPrefix = `${namespace}:e:{`
   }
 
   entry(key: string): string {
-    return `${this.namespace}:e:{${storedKey(key)}}`
+    return `${this.#entryPrefix}${storedKey(key)}}`
   }
 
   lease(key: string): string {

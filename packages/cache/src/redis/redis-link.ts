@@ -29,6 +29,8 @@ export class RedisLink {
   readonly cluster: Cluster | undefined
   readonly #isOwned: boolean
   readonly #onError: (error: Error) => void
+  #revival: NodeJS.Timeout | undefined
+  #revivals = 0
 
   private constructor(client: RedisClient, isOwned: boolean, onError: (error: Error) => void) {
     this.client = client
@@ -37,6 +39,7 @@ export class RedisLink {
     this.#onError = onError
     client.on('error', onError)
     this.cluster?.on('node error', onError)
+    if (isOwned) client.on('end', this.#revive).on('ready', this.#revived)
   }
 
   /** Begins to connect, without waiting for it. A client that is passed in is used, and never closed. */
@@ -97,9 +100,39 @@ export class RedisLink {
   }
 
   close(): void {
-    if (this.#isOwned) this.client.disconnect()
-    else this.client.off('error', this.#onError)
+    if (!this.#isOwned) {
+      this.client.off('error', this.#onError)
+      this.cluster?.off('node error', this.#onError)
+      return
+    }
+    clearTimeout(this.#revival)
+    this.client.off('end', this.#revive)
+    this.client.disconnect()
   }
+
+  /**
+   * The client retries for ever but for one case: sentinels that announce another master while it is
+   * asking them for one make it give up for good. So it is told to begin again.
+   */
+  readonly #revive = (): void => {
+    this.#revival = setTimeout(
+      () => {
+        // What goes wrong is emitted as well, and followed by another end or retry.
+        this.client.connect().catch(() => undefined)
+      },
+      reconnectDelayMs(++this.#revivals),
+    ).unref()
+  }
+
+  readonly #revived = (): void => {
+    this.#revivals = 0
+  }
+}
+
+/** Whether Redis said that it is a replica, so that the master must be looked for again. */
+export function isReplicaReply({ message }: Error): boolean {
+  // Before version 7, a script's own error stands in the middle.
+  return message.includes('READONLY') || message.includes('with replica instances')
 }
 
 function isClusterClient(client: RedisClient): client is Cluster {
@@ -144,6 +177,10 @@ function createClient(
     ...(target.sentinelUsername === undefined ? {} : { sentinelUsername: target.sentinelUsername }),
     ...(target.sentinelPassword === undefined ? {} : { sentinelPassword: target.sentinelPassword }),
     ...(target.natMap === undefined ? {} : { natMap: { ...target.natMap } }),
+    // Without these two, the client would speak in the clear to both, whatever `tls` says.
+    ...(credentials.tls === undefined
+      ? {}
+      : { enableTLSForSentinelMode: true, sentinelTLS: credentials.tls }),
     sentinels: [...target.sentinels],
     name: target.name,
     failoverDetector: true,
@@ -171,7 +208,7 @@ function redisDefaults() {
     maxRetriesPerRequest: 0,
     connectTimeout: CONNECT_TIMEOUT_MS,
     retryStrategy: reconnectDelayMs,
-    reconnectOnError: (error: Error) => error.message.startsWith('READONLY'),
+    reconnectOnError: isReplicaReply,
     connectionName: 'dharma-cache',
   }
 }

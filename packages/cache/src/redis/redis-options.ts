@@ -12,7 +12,7 @@ export type RedisTarget =
 export interface RedisCredentials {
   readonly username?: string | undefined
   readonly password?: string | undefined
-  /** TLS as `node:tls` takes it; `true` for its defaults. @default false */
+  /** TLS as `node:tls` takes it; `true` for its defaults. Sentinels are spoken to in the same way. @default false */
   readonly tls?: boolean | Readonly<Record<string, unknown>> | undefined
 }
 

@@ -4,7 +4,7 @@ import { RedisUnavailableError } from '../errors.ts'
 import { Breaker } from './breaker.ts'
 import { DeadlineQueue } from './deadline-queue.ts'
 import { keySlot } from './key-slot.ts'
-import type { RedisLink } from './redis-link.ts'
+import { isReplicaReply, type RedisLink } from './redis-link.ts'
 import { SCRIPTS, type ScriptName } from './scripts.ts'
 
 export interface RedisRunnerOptions {
@@ -13,9 +13,15 @@ export interface RedisRunnerOptions {
   /** Limit of every command. */
   readonly timeoutMs: number
   readonly onBreaker: (isOpen: boolean) => void
+  /**
+   * Asked before a connection that was lost is used again: it may lead to another server. What it
+   * rejects with counts as no answer. @default PING
+   */
+  readonly verify?: () => Promise<unknown>
 }
 
-type ScriptArgument = string | number | Uint8Array
+/** What a script is given besides its keys. */
+export type ScriptArgument = string | number | Uint8Array
 type RunScript = (keyCount: number, ...parameters: ScriptArgument[]) => Promise<unknown>
 
 const PROBE_EVERY_MS = 100
@@ -27,10 +33,12 @@ export class RedisRunner {
   readonly link: RedisLink
   readonly #deadline: DeadlineQueue
   readonly #breaker: Breaker
+  readonly #verify: () => Promise<unknown>
   #silentProbes = 0
 
-  constructor({ link, clock, timeoutMs, onBreaker }: RedisRunnerOptions) {
+  constructor({ link, clock, timeoutMs, onBreaker, verify }: RedisRunnerOptions) {
     this.link = link
+    this.#verify = verify ?? (() => link.client.ping())
     this.#deadline = new DeadlineQueue(clock, timeoutMs, 'Redis')
     this.#breaker = new Breaker({
       clock,
@@ -119,7 +127,7 @@ export class RedisRunner {
       throw new RedisUnavailableError()
     }
     try {
-      await this.#deadline.limit(this.link.client.ping())
+      await this.#deadline.limit(this.#verify())
       this.#silentProbes = 0
     } catch (error) {
       if (++this.#silentProbes % MAX_SILENT_PROBES === 0) this.link.reset()
@@ -134,6 +142,7 @@ function isShakingHands(link: RedisLink): boolean {
 
 /** An error that Redis itself answered: it is there, and the command was wrong or not allowed. */
 function isServerReply(error: unknown): boolean {
-  if (!(error instanceof Error) || error.name !== 'ReplyError') return false
-  return !/^(?:LOADING|MASTERDOWN|CLUSTERDOWN|READONLY|TRYAGAIN|NOREPLICAS)/.test(error.message)
+  if (!(error instanceof Error) || error.name !== 'ReplyError' || isReplicaReply(error))
+    return false
+  return !/^(?:LOADING|BUSY|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|NOREPLICAS)/.test(error.message)
 }

@@ -131,6 +131,9 @@ append(KEYS[3], ARGV[2], previous, v, ARGV[3], ARGV[4])
 return { text(v), text(previous) }
 `
 
+/** KEYS entry, lease */
+const DROP = `return redis.call('UNLINK', KEYS[1], KEYS[2])`
+
 /** KEYS tag · ARGV version, how long it lives. Never lowers it. */
 const BUMP = `
 local old = redis.call('GET', KEYS[1])
@@ -148,16 +151,21 @@ redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return ARGV[1]
 `
 
-/** KEYS version, patterns, log · ARGV hint. Where the log ends, and what holds at that point. */
+/**
+ * KEYS version, patterns, log · ARGV hint, id of the record that was read last or ''. Where the log
+ * ends, what holds at that point, and whether that record is in it. It writes, because a replica must not answer.
+ */
 const SYNC = `${PRELUDE}
 local v = current(KEYS[1], KEYS[2], ARGV[1])
+redis.call('SET', KEYS[1], text(v))
 local g = redis.call('GET', KEYS[2])
 if not g then
   v = startOver(KEYS[1], KEYS[2], text(v))
   g = redis.call('GET', KEYS[2])
 end
 local last = redis.call('XREVRANGE', KEYS[3], '+', '-', 'COUNT', 1)
-return { text(v), g, last[1] and last[1][1] or '0-0', text(math.floor(micros() / 1000)) }
+local has = ARGV[2] == '' or #redis.call('XRANGE', KEYS[3], ARGV[2], ARGV[2]) > 0
+return { text(v), g, last[1] and last[1][1] or '0-0', text(math.floor(micros() / 1000)), has and 1 or 0 }
 `
 
 export type ScriptName =
@@ -167,6 +175,7 @@ export type ScriptName =
   | 'dharmaRenew'
   | 'dharmaWrite'
   | 'dharmaInvalidate'
+  | 'dharmaDrop'
   | 'dharmaBump'
   | 'dharmaEnsureTag'
   | 'dharmaSync'
@@ -178,6 +187,7 @@ export const SCRIPTS: Readonly<Record<ScriptName, string>> = {
   dharmaRenew: RENEW,
   dharmaWrite: WRITE,
   dharmaInvalidate: INVALIDATE,
+  dharmaDrop: DROP,
   dharmaBump: BUMP,
   dharmaEnsureTag: ENSURE_TAG,
   dharmaSync: SYNC,

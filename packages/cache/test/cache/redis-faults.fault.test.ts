@@ -135,7 +135,24 @@ describe('fault: Redis killed or hung', () => {
 })
 
 describe('fault: the connection', () => {
-  it('an invalidation while the other process is cut off is caught up from the log', async () => {
+  it('a write that arrives after its caller was told that it failed does not undo a younger one', async () => {
+    const proxy = await startFaultProxy(redis)
+    onTestFinished(() => proxy.close())
+    const namespace = uniqueName('cache')
+    const [near, third] = await openCaches(2, { namespace, redis: redis.url })
+    const [far] = await openCaches(1, { namespace, redis: redis.urlThrough(proxy) })
+    await far?.set('k', 'first')
+    proxy.delay(600)
+    expect(await far?.set('k', 'late')).toEqual({ status: 'pending' })
+    expect(await near?.set('k', 'younger')).toEqual({ status: 'done' })
+    const untilMs = performance.now() + 800
+    while (performance.now() < untilMs) {
+      for (const cache of [near, third]) expect(await cache?.get('k')).not.toBe('late')
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+  })
+
+  it("invalidation published while a subscriber's connection is down: it is caught up from the log", async () => {
     const proxy = await startFaultProxy(redis)
     onTestFinished(() => proxy.close())
     const namespace = uniqueName('cache')
@@ -194,18 +211,55 @@ describe('fault: the connection', () => {
 })
 
 describe('fault: clocks and processes', () => {
-  it.each([60_000, -60_000])(
-    'a process whose clock is %i ms off invalidates and expires like any other',
+  it.each([5_000, 60_000, -60_000])(
+    'entry written by a node whose clock is %i ms ahead, then its tag invalidated: the invalidation holds',
     async (skewMs) => {
       const namespace = uniqueName('cache')
       const clock = { ...systemClock, now: () => Date.now() + skewMs }
       const [skewed] = await openCaches(1, { namespace, redis: redis.url, clock })
       const [right] = await openCaches(1, { namespace, redis: redis.url })
       await skewed?.set('k', 'old', { tags: ['t'] })
-      expect(await right?.get('k')).toBe('old')
+      await skewed?.getOrLoad('l', () => 'old', { tags: ['t'] })
+      expect(await right?.getMany(['k', 'l'])).toEqual(
+        new Map([
+          ['k', 'old'],
+          ['l', 'old'],
+        ]),
+      )
       await right?.invalidateTags(['t'])
-      await eventually(() => skewed?.peek('k') === undefined)
-      expect([await skewed?.get('k'), await right?.get('k')]).toEqual([undefined, undefined])
+      await eventually(() => skewed?.peek('k') === undefined && skewed?.peek('l') === undefined)
+      for (const cache of [skewed, right]) expect((await cache?.getMany(['k', 'l']))?.size).toBe(0)
+      await right?.set('k', 'new', { tags: ['t'] })
+      await eventually(async () => (await skewed?.get('k')) === 'new')
+      await skewed?.invalidateTags(['t'])
+      await eventually(() => right?.peek('k') === undefined)
+      expect(await right?.get('k')).toBeUndefined()
+    },
+  )
+
+  it.each([60_000, -60_000])(
+    'an entry lives as long as it should where clocks are %i ms apart',
+    async (skewMs) => {
+      const namespace = uniqueName('cache')
+      const clock = { ...systemClock, now: () => Date.now() + skewMs }
+      const [skewed] = await openCaches(1, { namespace, redis: redis.url, clock })
+      const [right] = await openCaches(1, { namespace, redis: redis.url })
+      const options = { ttlMs: 1_500 }
+      for (const [writer, reader] of [
+        [skewed, right],
+        [right, skewed],
+      ]) {
+        const beganMs = performance.now()
+        await writer?.set('k', 1, options)
+        await writer?.getOrLoad('l', () => 1, options)
+        await eventually(() => performance.now() - beganMs > 700)
+        // Only now, so that memory has to know how old it is already.
+        expect((await reader?.getMany(['k', 'l']))?.size).toBe(2)
+        await eventually(() => reader?.peek('k') === undefined && reader?.peek('l') === undefined)
+        const livedMs = performance.now() - beganMs
+        expect(livedMs).toBeGreaterThan(1_400)
+        expect(livedMs).toBeLessThan(2_000)
+      }
     },
   )
 

@@ -8,6 +8,8 @@ import {
 } from '@dharma/testkit'
 import { Cluster } from 'ioredis'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
+import { migrateSlot } from '../consistency/failover-faults.ts'
+import { Random } from '../consistency/random.ts'
 import { eventually, openCaches, sourceOf } from './shared-cache.ts'
 
 describe('fault: Sentinel failover', () => {
@@ -171,6 +173,51 @@ describe('fault: Redis Cluster', () => {
       2_000,
     )
     await eventually(async () => (await one?.set('k', 'later'))?.status === 'done', 5_000)
+  })
+
+  it('slots that move while all works fail no call, lose no invalidation and no write', async () => {
+    const namespace = uniqueName('cache')
+    const [one, other] = (await open(2, { namespace })) as [Cache, Cache]
+    const random = new Random(7)
+    const keys = Array.from({ length: 20 }, (_, index) => `dropped:hot:${index}`)
+    const truth = new Map(keys.map((key) => [key, 0]))
+    const work = { isOver: false, rounds: 0 }
+    const moving = (async () => {
+      // The third is the worst: the slot of the log itself may be among them.
+      for (let move = 0; move < 6; move++) {
+        await migrateSlot({
+          site: { cluster: topology },
+          workers: [],
+          random,
+          namespace,
+          note: () => undefined,
+        })
+      }
+    })().finally(() => {
+      work.isOver = true
+    })
+    while (!work.isOver || work.rounds < 20) {
+      const key = random.pick(keys)
+      const version = (truth.get(key) ?? 0) + 1
+      truth.set(key, version)
+      const change =
+        work.rounds % 2 === 0 ? one.set(key, version, { tags: ['t'] }) : one.invalidateTags(['t'])
+      await change
+      const read = (): number => truth.get(key) ?? 0
+      expect(await one.getOrLoad(key, read, { tags: ['t'] })).toBe(version)
+      await other.getOrLoad(random.pick(keys), () => -1, { tags: ['t'], ttlMs: 1 })
+      work.rounds++
+    }
+    await moving
+    await eventually(async () => (await one.health()).status === 'up', 10_000)
+    await eventually(async () => (await other.health()).status === 'up', 10_000)
+    expect(await one.clear()).toEqual({ status: 'done' })
+    for (const key of keys) {
+      await eventually(async () => {
+        const value = await other.getOrLoad(key, () => truth.get(key) ?? 0, { tags: ['t'] })
+        return value === truth.get(key)
+      }, 3_000)
+    }
   })
 
   it('an existing client is used and left open', async () => {

@@ -58,8 +58,13 @@ export const killClusterMaster: Fault = async (scene) => {
   await scene.site.cluster?.settled()
 }
 
+/** What a fault of the cluster needs of a scene. */
+type ClusterScene = Pick<FaultScene, 'workers' | 'random' | 'namespace' | 'note'> & {
+  readonly site: Pick<FaultScene['site'], 'cluster'>
+}
+
 /** The slot of some key, or of the log, moves to another shard, key by key, under load. */
-export const migrateSlot: Fault = async (scene) => {
+export const migrateSlot = async (scene: ClusterScene): Promise<void> => {
   const { site, note, random } = scene
   const name = someName(scene)
   const from = await masterOf(scene, name)
@@ -92,7 +97,7 @@ export const migrateSlot: Fault = async (scene) => {
 }
 
 /** Name in Redis of an entry, or of what the log needs. */
-function someName({ random, namespace, workers }: FaultScene): string {
+function someName({ random, namespace, workers }: ClusterScene): string {
   const { subjects, tags } = createKeyspace(workers.length)
   return random.pick([
     `${namespace}:inv`,
@@ -102,7 +107,7 @@ function someName({ random, namespace, workers }: FaultScene): string {
   ])
 }
 
-async function masterOf({ site }: FaultScene, name: string): Promise<TestServer> {
+async function masterOf({ site }: ClusterScene, name: string): Promise<TestServer> {
   if (site.cluster === undefined) throw new RangeError('this fault is for a cluster')
   return site.cluster.masterOf(name)
 }

@@ -7,7 +7,7 @@ export interface HistoryEvent {
   readonly what: string
 }
 
-const EVENTS_PER_KEY = 80
+const EVENTS_PER_KEY = 500
 
 /** The last things that happened to each key in this process. */
 export class History {

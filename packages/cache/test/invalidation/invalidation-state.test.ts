@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { Fences } from '../../src/fences.ts'
 import { InvalidationState } from '../../src/invalidation/invalidation-state.ts'
+import { areTagsCurrent } from '../../src/invalidation-view.ts'
 import { Journal } from '../../src/invalidation/journal.ts'
 import { parseLogEvent } from '../../src/invalidation/log-event.ts'
 
@@ -96,6 +97,53 @@ describe('InvalidationState', () => {
     expect(state.judge('b', { version: 25, tags: ['t'] })).toBe('ask')
   })
 
+  it('a tag whose new version Redis tells before the log does is out of memory all the same', () => {
+    const state = createState()
+    const record = state.tags.record('t')
+    state.learnTag(record, 5)
+    const stamp = state.epoch
+    // Another entry was read that made this process ask Redis for the tag.
+    state.learnTag(record, 9)
+    state.applyTag('t', 9)
+    expect(areTagsCurrent([record], stamp)).toBe(false)
+  })
+
+  it('a tag that becomes known leaves what depends on it as it is', () => {
+    const state = createState()
+    const record = state.tags.record('t')
+    const stamp = state.epoch
+    state.learnTag(record, 5)
+    expect(areTagsCurrent([record], stamp)).toBe(true)
+  })
+
+  it('a clear that comes after younger patterns empties memory all the same', () => {
+    const state = createState()
+    for (const pattern of ['a', 'b', 'c', 'd', 'e']) state.applyPattern(pattern, 50)
+    const stamp = state.epoch
+    state.applyClear(40)
+    expect(state.isKeyInvalidated('k', stamp)).toBe(true)
+    expect(state.judge('k', { version: 49, tags: [] })).toBe('outdated')
+    expect(state.judge('k', { version: 50, tags: [] })).toBe('current')
+  })
+
+  it('a pattern that there is no room for any more still rules out what it covered', () => {
+    const state = createState()
+    const stamp = state.epoch
+    for (const pattern of ['a', 'b', 'c', 'd']) state.applyPattern(pattern, 50)
+    expect(state.isKeyInvalidated('a', stamp)).toBe(true)
+    expect(state.isKeyInvalidated('other', state.epoch)).toBe(false)
+  })
+
+  it('keeps the records of tags on which a load under way depends', () => {
+    const state = createState({ maxTags: 10 })
+    const held = state.tags.hold(['held'])
+    for (let index = 0; index < 100; index++) state.tags.record(`t${index}`)
+    expect(state.tags.peek('held')).toBe(held[0])
+    state.tags.release(held)
+    for (let index = 100; index < 300; index++) state.tags.record(`t${index}`)
+    expect(state.tags.peek('held')).toBeUndefined()
+  })
+
   it('drops everything when its epochs run out', () => {
     let isExhausted = false
     const state = createState({ onEpochsExhausted: () => (isExhausted = true) })
@@ -103,6 +151,15 @@ describe('InvalidationState', () => {
     state.epoch = 2 ** 32 - 2
     state.applyClear(2)
     expect([isExhausted, state.epoch]).toEqual([true, 2])
+  })
+
+  it('keeps tags that were invalidated since the oldest load began, which may name them yet', () => {
+    const state = createState({ isShared: false, maxTags: 10, oldestLoadVersion: () => 5 })
+    state.applyTag('before', 5)
+    state.applyTag('since', 6)
+    for (let index = 0; index < 100; index++) state.tags.record(`t${index}`)
+    expect(state.tags.peek('before')).toBeUndefined()
+    expect(state.tags.peek('since')?.version).toBe(6)
   })
 
   it('lets go of tags that nothing refers to', () => {

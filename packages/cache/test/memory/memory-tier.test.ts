@@ -1,6 +1,3 @@
-import { existsSync } from 'node:fs'
-import { readFile } from 'node:fs/promises'
-import { gunzipSync } from 'node:zlib'
 import { estimateSizeBytes, MemoryTier } from '@dharma/cache/memory'
 import { ManualClock } from '@dharma/core/testing'
 import fc from 'fast-check'
@@ -145,85 +142,5 @@ describe('estimateSizeBytes', () => {
     expect(estimateSizeBytes(new Map([['k', new Set([1n, true])]]))).toBeGreaterThan(50)
     expect(estimateSizeBytes(Array.from({ length: 50_000 }, () => 1))).toBeGreaterThan(300_000)
     expect(estimateSizeBytes(null)).toBe(8)
-  })
-})
-
-/** Hit ratio of a tier over a sequence of keys. */
-function hitRatio(keys: readonly number[], maxEntries: number): number {
-  const tier = new MemoryTier({ maxEntries })
-  let hits = 0
-  for (const key of keys) {
-    if (tier.hit(String(key)) >= 0) hits++
-    else tier.store(String(key), key, LONG)
-  }
-  return hits / keys.length
-}
-
-function lruHitRatio(keys: readonly number[], maxEntries: number): number {
-  const lru = new Set<number>()
-  let hits = 0
-  for (const key of keys) {
-    if (lru.delete(key)) hits++
-    else if (lru.size >= maxEntries) {
-      for (const oldest of lru) {
-        lru.delete(oldest)
-        break
-      }
-    }
-    lru.add(key)
-  }
-  return hits / keys.length
-}
-
-/** Zipf-distributed keys with a fixed seed. */
-function zipf(
-  count: number,
-  keys: number,
-  skew: number,
-  shiftEvery = Number.POSITIVE_INFINITY,
-): number[] {
-  const cumulative: number[] = []
-  let sum = 0
-  for (let rank = 1; rank <= keys; rank++) cumulative.push((sum += rank ** -skew))
-  let seed = 42
-  return Array.from({ length: count }, (_, index) => {
-    seed = (Math.imul(seed, 1_664_525) + 1_013_904_223) >>> 0
-    const wanted = (seed / 2 ** 32) * sum
-    let low = 0
-    let high = keys - 1
-    while (low < high) {
-      const middle = (low + high) >> 1
-      if ((cumulative[middle] ?? 0) < wanted) low = middle + 1
-      else high = middle
-    }
-    return (low + Math.floor(index / shiftEvery) * 1_000) % keys
-  })
-}
-
-describe('hit ratio', () => {
-  it('is at least eight points above LRU on Zipf 0.99 with room for 1 % of the keys', () => {
-    const keys = zipf(300_000, 50_000, 0.99)
-    expect(hitRatio(keys, 500) - lruHitRatio(keys, 500)).toBeGreaterThan(0.08)
-  })
-
-  it('is not more than a point below LRU where popularity shifts', () => {
-    const keys = zipf(300_000, 50_000, 0.99, 20_000)
-    expect(hitRatio(keys, 2_500)).toBeGreaterThan(lruHitRatio(keys, 2_500) - 0.01)
-  })
-
-  const folder = new URL('../../../../../shared/data/traces/', import.meta.url)
-  const traces = existsSync(folder) ? ['web07', 'multi2', 'sprite', 'loop'] : []
-  if (traces.length === 0) {
-    process.stderr.write('\n!!! NO ACCESS TRACES: HIT RATIOS ARE TESTED ON ZIPF ONLY !!!\n\n')
-  }
-
-  it.each(traces)('is near or above LRU on trace %s', async (name) => {
-    const text = gunzipSync(await readFile(new URL(`${name}.trace.gz`, folder))).toString()
-    const keys = text.trim().split('\n').map(Number)
-    const distinct = new Set(keys).size
-    for (const share of [0.01, 0.1, 0.3]) {
-      const room = Math.max(1, Math.round(distinct * share))
-      expect(hitRatio(keys, room)).toBeGreaterThan(lruHitRatio(keys, room) - 0.01)
-    }
   })
 })

@@ -18,7 +18,7 @@ function roundTrip(value: unknown, options?: EntryFormatOptions, codec?: Codec):
   const format = new EntryFormat(options)
   const bytes = joinEntry(format.encode('n', value, HEADER, codec), 17, 99)
   expect(format.header(bytes)).toEqual({ ...HEADER, version: 17, createdMs: 99 })
-  return format.value(() => 'n', bytes)
+  return format.value(() => 'n', 'k', bytes)
 }
 
 const secret = (byte: number): Uint8Array => Buffer.alloc(32, byte)
@@ -64,7 +64,7 @@ describe('EntryFormat', () => {
       isNegative: false,
       tags: ['t'],
     })
-    expect(format.value(() => 'n', bytes)).toEqual({ x: 1 })
+    expect(format.value(() => 'n', 'k', bytes)).toEqual({ x: 1 })
     const again = format.encode(
       'n',
       { x: 1 },
@@ -89,16 +89,16 @@ describe('EntryFormat', () => {
     })
     const bytes = joinEntry(old.encode('n', 'secret', HEADER), 1, 1)
     expect(bytes.includes('secret')).toBe(false)
-    expect(rotated.value(() => 'n', bytes)).toBe('secret')
-    expect(() => rotated.value(() => 'other', bytes)).toThrow(/authenticate/)
+    expect(rotated.value(() => 'n', 'k', bytes)).toBe('secret')
+    expect(() => rotated.value(() => 'other', 'k', bytes)).toThrow(/authenticate/)
     const changed = Buffer.from(bytes)
     changed[changed.length - 1] = (changed.at(-1) ?? 0) ^ 1
-    expect(() => rotated.value(() => 'n', changed)).toThrow(/authenticate/)
-    expect(() => new EntryFormat().value(() => 'n', bytes)).toThrow('encrypted')
+    expect(() => rotated.value(() => 'n', 'k', changed)).toThrow(/authenticate/)
+    expect(() => new EntryFormat().value(() => 'n', 'k', bytes)).toThrow('encrypted')
     const plain = joinEntry(new EntryFormat().encode('n', 'x', HEADER), 1, 1)
-    expect(() => rotated.value(() => 'n', plain)).toThrow('only encrypted')
+    expect(() => rotated.value(() => 'n', 'k', plain)).toThrow('only encrypted')
     const foreign = new EntryFormat({ encryptionKeys: [{ id: 3, secret: secret(3) }] })
-    expect(() => foreign.value(() => 'n', bytes)).toThrow('key 1 is not in the key ring')
+    expect(() => foreign.value(() => 'n', 'k', bytes)).toThrow('key 1 is not in the key ring')
   })
 
   it.each([
@@ -125,14 +125,14 @@ describe('EntryFormat', () => {
     expect(format.header(Buffer.from('hello'))).toBeUndefined()
     const own: Codec = { id: 99, name: 'own', encode: () => Buffer.from('x'), decode: () => 'y' }
     const bytes = joinEntry(new EntryFormat({ codec: own }).encode('n', 1, HEADER), 1, 1)
-    expect(() => format.value(() => 'n', bytes)).toThrow('codec 99 is not known')
-    expect(new EntryFormat({ readableCodecs: [own] }).value(() => 'n', bytes)).toBe('y')
+    expect(() => format.value(() => 'n', 'k', bytes)).toThrow('codec 99 is not known')
+    expect(new EntryFormat({ readableCodecs: [own] }).value(() => 'n', 'k', bytes)).toBe('y')
     expect(() => new EntryFormat({ codec: { ...own, id: 300 } })).toThrow(/id must be an integer/)
   })
 })
 
 describe('KeyLayout', () => {
-  it('puts an entry and its lease in one slot, whatever the key', () => {
+  it('puts an entry and its lease in one slot, whatever the key', { timeout: 60_000 }, () => {
     const layout = new KeyLayout('ns')
     fc.assert(
       fc.property(fc.string({ unit: 'binary', minLength: 1, maxLength: 300 }), (key) => {
@@ -143,7 +143,7 @@ describe('KeyLayout', () => {
     expect(keySlot(layout.log)).toBe(keySlot(layout.patterns))
   })
 
-  it('never gives two keys one name', () => {
+  it('never gives two keys one name', { timeout: 60_000 }, () => {
     const key = fc.oneof(
       fc.string({
         minLength: 1,

@@ -1,4 +1,4 @@
-import { DharmaError } from '@dharma/core'
+import { DharmaError, toError } from '@dharma/core'
 import {
   MongoBulkWriteError,
   MongoError,
@@ -27,6 +27,65 @@ export class MongoOperationError extends DharmaError {
 export class MongoConnectionError extends DharmaError {
   override readonly name = 'MongoConnectionError'
   readonly code = 'DHARMA_MONGO_CONNECTION'
+  /**
+   * Positions of the operations of a bulk write of which nobody can say whether they were carried
+   * out; those before them were, those after them were not.
+   */
+  readonly unclear: readonly number[]
+
+  constructor(message: string, options?: ErrorOptions & { readonly unclear?: readonly number[] }) {
+    super(message, options)
+    this.unclear = options?.unclear ?? []
+  }
+}
+
+/** Changes were missed: the server no longer has those after the place where a feed had stopped. */
+export class MongoChangeGapError extends DharmaError {
+  override readonly name = 'MongoChangeGapError'
+  readonly code = 'DHARMA_MONGO_CHANGE_GAP'
+}
+
+/** The server ended a cursor before all was read, or lost it with its primary. */
+export class MongoCursorLostError extends DharmaError {
+  override readonly name = 'MongoCursorLostError'
+  readonly code = 'DHARMA_MONGO_CURSOR_LOST'
+  /** `database.collection` */
+  readonly namespace: string
+  /** Documents given out before. */
+  readonly delivered: number
+
+  constructor(namespace: string, delivered: number, options?: ErrorOptions) {
+    super(`${namespace}: the cursor was lost after ${delivered} documents`, options)
+    this.namespace = namespace
+    this.delivered = delivered
+  }
+}
+
+/** A commit was sent and not answered within the deadline: it is done, or undone, and nobody can say. */
+export class MongoCommitUnclearError extends DharmaError {
+  override readonly name = 'MongoCommitUnclearError'
+  readonly code = 'DHARMA_MONGO_COMMIT_UNCLEAR'
+}
+
+/** Numbers of CursorNotFound, CursorKilled, and QueryPlanKilled. */
+const CURSOR_LOST: ReadonlySet<number | undefined> = new Set([43, 237, 175])
+const MAX_TIME_EXPIRED = 50
+
+/** Whether the server ended the operation at its `maxTimeMS`. */
+export function isMaxTimeExpired(error: unknown): boolean {
+  return error instanceof MongoOperationError && error.serverCode === MAX_TIME_EXPIRED
+}
+
+export function isCursorLost(error: unknown): boolean {
+  return error instanceof MongoOperationError && CURSOR_LOST.has(error.serverCode)
+}
+
+/** Whether the driver's error, or the one it became, has a label of the server's. */
+export function hasLabel(error: unknown, label: string): boolean {
+  if (error instanceof MongoError) return error.hasErrorLabel(label)
+  return error instanceof DharmaError && error.cause instanceof MongoError
+    ? error.cause.hasErrorLabel(label)
+    : false
 }
 
 /**
@@ -40,11 +99,28 @@ export function unwrapBulkError(thrown: unknown): unknown {
   return response instanceof MongoError ? response : thrown
 }
 
+/**
+ * Whether it is the system's own error of a socket: the driver passes it on, unwrapped and not
+ * tried again, where a connection breaks while a message waits to be written to it.
+ */
+export function isSocketError(thrown: unknown): boolean {
+  return thrown instanceof Error && 'syscall' in thrown
+}
+
+/** Whether a message has not gone out whole, so that nothing can have come of it. */
+export function isUnsent(thrown: unknown): boolean {
+  return thrown instanceof Error && 'syscall' in thrown && thrown.syscall === 'write'
+}
+
 /** Wraps what the driver rejects with; anything that is not the driver's passes through. */
 export function wrapMongoError(namespace: string, rejection: unknown): unknown {
   const thrown = unwrapBulkError(rejection)
-  if (thrown instanceof MongoNetworkError || thrown instanceof MongoServerSelectionError) {
-    return new MongoConnectionError(`MongoDB connection failed: ${thrown.message}`, {
+  if (
+    isUnsent(thrown) ||
+    thrown instanceof MongoNetworkError ||
+    thrown instanceof MongoServerSelectionError
+  ) {
+    return new MongoConnectionError(`MongoDB connection failed: ${toError(thrown).message}`, {
       cause: thrown,
     })
   }

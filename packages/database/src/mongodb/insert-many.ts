@@ -1,24 +1,35 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import {
   MongoBulkWriteError,
-  MongoError,
-  MongoNetworkError,
+  MongoServerError,
+  type ClientSession,
   type Collection,
   type Document,
   type WriteError,
 } from 'mongodb'
-import { unwrapBulkError, wrapMongoError } from './errors.ts'
-import { insertBatches, type IndexedDocument } from './insert-batches.ts'
+import { wrapMongoError } from './errors.ts'
+import { insertBatches, sizeOf, type IndexedDocument } from './insert-batches.ts'
+import { backoffMs, checkRange, DUPLICATE_KEY, isTransient } from './write-retry.ts'
 
 export interface InsertManyOptions {
   /** Whether the first failure ends the call; else all others are still stored. @default false */
   readonly ordered?: boolean
-  /** Documents in a batch, 1 to 100,000. @default 1000 */
+  /** Documents in a batch, 1 to 100,000. @default 5000 */
   readonly batchSize?: number
-  /** Encoded bytes in a batch, 1 KiB to 47 MiB. @default 16 MiB */
+  /** Encoded bytes in a batch, 1 KiB to 47 MiB, as far as a sample of its documents tells. @default 16 MiB */
   readonly maxBatchBytes?: number
   /** Sendings of a batch at most, the first included, when the connection fails. At least 1. @default 3 */
   readonly maxAttempts?: number
+  /**
+   * Batches under way at once, 1 to 16: the next is read and encoded while one is stored. Ordered
+   * ones go one after the other. Of two documents with one key in different batches either may be
+   * the one that is stored. @default 2
+   */
+  readonly maxInFlight?: number
+  /** A transaction's session; a failure then ends the transaction. */
+  readonly session?: ClientSession
+  /** How long the call may take at most. @default no limit but those of each batch */
+  readonly timeoutMs?: number
   /** Called after each batch. */
   readonly onProgress?: (progress: {
     readonly documents: number
@@ -44,30 +55,28 @@ export interface InsertFailure {
   readonly reason: string
 }
 
-const DUPLICATE_KEY = 11_000
-
 /**
- * Stores documents in batches, one in flight, from a source of any length at constant memory. A
- * batch whose connection failed is sent again with the same `_id`s, so that nothing is stored twice.
+ * Stores documents in batches from a source of any length at constant memory. A batch whose
+ * connection failed is sent again with the same `_id`s, so that nothing is stored twice.
  */
 export async function insertManyInto(
   collection: Collection,
   documents: Iterable<Document> | AsyncIterable<Document>,
   options: InsertManyOptions = {},
 ): Promise<InsertManyResult> {
-  const limits = checkOptions(options)
+  const { maxInFlight, ...limits } = checkOptions(options)
   const { ordered = false, onProgress, signal } = options
   const failed: InsertFailure[] = []
+  const inFlight = new Set<Promise<void>>()
   let inserted = 0
   let seen = 0
   const onUnfit = (index: number, reason: string): void => {
     failed.push({ index, serverCode: undefined, reason })
   }
-  for await (const batch of insertBatches(documents, limits, onUnfit)) {
-    signal?.throwIfAborted()
+  const store = async (batch: readonly IndexedDocument[]): Promise<void> => {
     const stopAt = ordered ? failed[0]?.index : undefined
     const sendable = stopAt === undefined ? batch : batch.filter(({ index }) => index < stopAt)
-    const failures = await sendBatch(collection, sendable, ordered, limits.maxAttempts, signal)
+    const failures = await sendBatch(collection, sendable, limits.maxAttempts, options)
     failed.push(...failures)
     inserted +=
       ordered && failures[0] !== undefined
@@ -75,7 +84,20 @@ export async function insertManyInto(
         : sendable.length - failures.length
     seen += batch.length
     onProgress?.({ documents: seen, inserted })
-    if (ordered && failed.length > 0) break
+  }
+  try {
+    for await (const batch of insertBatches(documents, limits, onUnfit)) {
+      signal?.throwIfAborted()
+      const storing = store(batch).finally(() => inFlight.delete(storing))
+      inFlight.add(storing)
+      // A failure is met where the set is waited for.
+      storing.catch(() => undefined)
+      if (inFlight.size >= maxInFlight) await Promise.race(inFlight)
+      if (ordered && failed.length > 0) break
+    }
+    await Promise.all(inFlight)
+  } finally {
+    await Promise.allSettled(inFlight)
   }
   failed.sort((a, b) => a.index - b.index)
   const firstFailure = failed[0]
@@ -87,16 +109,16 @@ export async function insertManyInto(
 async function sendBatch(
   collection: Collection,
   batch: readonly IndexedDocument[],
-  ordered: boolean,
   maxAttempts: number,
-  signal: AbortSignal | undefined,
+  { ordered = false, session, signal }: InsertManyOptions,
 ): Promise<InsertFailure[]> {
+  const settings = session === undefined ? { ordered } : { ordered, session }
   let unsent = batch
   for (let attempt = 1; unsent.length > 0;) {
     try {
       await collection.insertMany(
         unsent.map(({ document }) => document),
-        { ordered },
+        settings,
       )
       return []
     } catch (error) {
@@ -108,13 +130,35 @@ async function sendBatch(
         unsent = unsent.slice((errors[0]?.index ?? unsent.length) + 1)
         continue
       }
-      if (!isTransient(error) || attempt >= maxAttempts) {
+      const { fit, unfit } = measured(unsent, error)
+      if (unfit.length > 0) {
+        const before = ordered ? fit.filter(({ index }) => index < (unfit[0]?.index ?? 0)) : fit
+        const failures = await sendBatch(collection, before, maxAttempts, { ...settings, signal })
+        return ordered && failures.length > 0 ? failures : [...failures, ...unfit]
+      }
+      // A transaction is repeated as a whole, by its owner.
+      if (!isTransient(error) || session !== undefined || attempt >= maxAttempts) {
         throw wrapMongoError(collection.namespace, error)
       }
     }
     await sleep(backoffMs(attempt++), undefined, signal === undefined ? {} : { signal })
   }
   return []
+}
+
+/** The documents that cannot be sent, where the driver refused the batch before it sent any. */
+function measured(
+  batch: readonly IndexedDocument[],
+  error: unknown,
+): { fit: readonly IndexedDocument[]; unfit: readonly InsertFailure[] } {
+  if (isTransient(error) || error instanceof MongoServerError) return { fit: batch, unfit: [] }
+  const unfit: InsertFailure[] = []
+  const fit = batch.filter(({ index, document }) => {
+    const size = sizeOf(document)
+    if (typeof size === 'string') unfit.push({ index, serverCode: undefined, reason: size })
+    return typeof size !== 'string'
+  })
+  return { fit, unfit }
 }
 
 /** `undefined` where a repeated sending met the document that the first one had stored. */
@@ -133,29 +177,28 @@ function failureOf(
   return { index: document?.index ?? index, serverCode: code, reason }
 }
 
-function isTransient(thrown: unknown): boolean {
-  const error = unwrapBulkError(thrown)
-  if (error instanceof MongoNetworkError) return true
-  return error instanceof MongoError && error.hasErrorLabel('RetryableWriteError')
-}
-
-/** Full jitter up to 100 ms, 200 ms, … 2 s. Source: Brooker, "Exponential Backoff and Jitter", AWS 2015. */
-function backoffMs(attempt: number): number {
-  return Math.random() * Math.min(2_000, 50 * 2 ** attempt)
-}
-
 function checkOptions({
-  batchSize = 1_000,
+  batchSize = 5_000,
   maxBatchBytes = 16 * 1024 * 1024,
   maxAttempts = 3,
-}: InsertManyOptions): { maxDocuments: number; maxBytes: number; maxAttempts: number } {
+  maxInFlight = 2,
+  ordered = false,
+  session,
+}: InsertManyOptions): {
+  maxDocuments: number
+  maxBytes: number
+  maxAttempts: number
+  maxInFlight: number
+} {
   checkRange('batchSize', batchSize, 1, 100_000)
   checkRange('maxBatchBytes', maxBatchBytes, 1024, 47 * 1024 * 1024)
   checkRange('maxAttempts', maxAttempts, 1, 100)
-  return { maxDocuments: batchSize, maxBytes: maxBatchBytes, maxAttempts }
-}
-
-function checkRange(option: string, value: number, min: number, max: number): void {
-  if (Number.isInteger(value) && value >= min && value <= max) return
-  throw new RangeError(`${option} must be a whole number from ${min} to ${max}, got ${value}`)
+  checkRange('maxInFlight', maxInFlight, 1, 16)
+  const isSerial = ordered || session !== undefined
+  return {
+    maxDocuments: batchSize,
+    maxBytes: maxBatchBytes,
+    maxAttempts,
+    maxInFlight: isSerial ? 1 : maxInFlight,
+  }
 }

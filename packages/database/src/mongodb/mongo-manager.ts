@@ -1,65 +1,38 @@
-import { ClosedError, systemClock, type Clock, type Metrics } from '@dharma/core'
+import type { Clock } from '@dharma/core'
 import {
   MongoClient,
-  type AggregateOptions,
+  type AnyBulkWriteOperation,
+  type ClientSession,
   type Collection,
   type Db,
   type Document,
-  type Filter,
-  type FindOptions,
-  type MongoClientOptions,
-  type UpdateFilter,
 } from 'mongodb'
-import { wrapMongoError } from './errors.ts'
+import { bulkUpsertInto, type BulkUpsertOptions, type BulkUpsertResult } from './bulk-upsert.ts'
+import { bulkWriteInto, type BulkWriteOptions, type BulkWriteReport } from './bulk-write.ts'
+import { ChangeFeed, type WatchOptions } from './change-feed.ts'
 import { insertManyInto, type InsertManyOptions, type InsertManyResult } from './insert-many.ts'
-import { OperationMetrics } from './operation-metrics.ts'
+import type { MongoObserver } from './mongo-observer.ts'
+import { MongoOperations } from './mongo-operations.ts'
+import { mongoSettings, type MongoManagerOptions } from './mongo-options.ts'
+import { OperationRunner } from './operation-runner.ts'
+import { regroupingFor } from './regroup.ts'
+import { transact, type MongoTransactionOptions } from './transact.ts'
 
-export interface MongoManagerOptions {
-  /** `mongodb://` or `mongodb+srv://`; may hold a password, and is never shown. */
-  readonly url: string
-  /** @default the one that the URL names, else `test` */
-  readonly database?: string
-  readonly pool?: MongoPoolOptions
-  /** How long an operation may look for a member that can take it. At least 100. @default 5000 */
-  readonly serverSelectionTimeoutMs?: number
-  /**
-   * How long the server may be silent in the middle of an operation before its connection is given
-   * up; a read is then tried once more. At least 100. @default 30_000
-   */
-  readonly silenceTimeoutMs?: number
-  /** How the server and its operators name this service. @default none */
-  readonly applicationName?: string
-  readonly metrics?: Metrics
-  /** @default systemClock */
-  readonly clock?: Clock
-}
-
-export interface MongoPoolOptions {
-  /** Connections kept open. At least 0. @default 2 */
-  readonly min?: number
-  /**
-   * Connections at most. At least 1. The driver's own default of 100 lets one service take a small
-   * server's whole budget. @default 20
-   */
-  readonly max?: number
-  /** How long an operation may wait for a free connection. At least 1. @default 5000 */
-  readonly waitTimeoutMs?: number
-  /** After how long an unused connection is closed. At least 1000. @default 60_000 */
-  readonly idleTimeoutMs?: number
-}
-
-/** MongoDB with bounded waits, batched writes and one metric for each kind of operation. */
-export class MongoManager {
+/** MongoDB with deadlines, batched writes, rewritten pipelines and one metric for each kind of operation. */
+export class MongoManager extends MongoOperations {
   readonly #client: MongoClient
   readonly #database: string | undefined
-  readonly #metrics: OperationMetrics
-  #isClosed = false
+  readonly #clock: Clock
+  readonly #ending = new AbortController()
 
   /** @throws RangeError naming option, limit and value */
   constructor(options: MongoManagerOptions) {
-    this.#client = new MongoClient(options.url, clientOptions(options))
+    const { client, clock, operationTimeoutMs } = mongoSettings(options)
+    const { metrics, coalesceInserts = false } = options
+    super(new OperationRunner({ metrics, clock, timeoutMs: operationTimeoutMs }), coalesceInserts)
+    this.#client = new MongoClient(options.url, client)
     this.#database = options.database
-    this.#metrics = new OperationMetrics(options.metrics, options.clock ?? systemClock)
+    this.#clock = clock
   }
 
   /**
@@ -69,7 +42,7 @@ export class MongoManager {
    * @throws MongoConnectionError
    */
   async connect(): Promise<this> {
-    await this.#run('connect', 'admin', async () => {
+    await this.run({ name: 'connect', collection: 'admin' }, async () => {
       await this.#client.connect()
       await this.#client.db('admin').command({ ping: 1 })
     })
@@ -78,61 +51,17 @@ export class MongoManager {
 
   /** The driver's own database, for all that has no method here. */
   get database(): Db {
-    if (this.#isClosed) throw new ClosedError('MongoManager')
+    this.runner.checkOpen()
     return this.#client.db(this.#database)
   }
 
-  collection<T extends Document = Document>(name: string): Collection<T> {
+  override collection<T extends Document = Document>(name: string): Collection<T> {
     return this.database.collection<T>(name)
   }
 
-  /**
-   * The documents that match, all in memory: give a `limit`, or use `collection(name).find()` for a
-   * cursor. @throws MongoOperationError, MongoConnectionError
-   */
-  async find<T extends Document = Document>(
-    collection: string,
-    filter: Filter<T> = {},
-    options: FindOptions = {},
-  ): Promise<T[]> {
-    return this.#run('find', collection, async () => {
-      return (await this.collection<T>(collection).find(filter, options).toArray()) as T[]
-    })
-  }
-
-  async findOne<T extends Document = Document>(
-    collection: string,
-    filter: Filter<T>,
-    options: FindOptions = {},
-  ): Promise<T | undefined> {
-    return this.#run('findOne', collection, async () => {
-      const found = await this.collection<T>(collection).findOne(filter, options)
-      return (found ?? undefined) as T | undefined
-    })
-  }
-
-  /** All documents that a pipeline gives, in memory: end it with a `$limit` where there may be many. */
-  async aggregate<T extends Document = Document>(
-    collection: string,
-    pipeline: readonly Document[],
-    options: AggregateOptions = {},
-  ): Promise<T[]> {
-    return this.#run('aggregate', collection, () => {
-      return this.collection(collection)
-        .aggregate<T>([...pipeline], options)
-        .toArray()
-    })
-  }
-
-  async updateOne<T extends Document = Document>(
-    collection: string,
-    filter: Filter<T>,
-    update: UpdateFilter<T>,
-  ): Promise<{ readonly matched: number; readonly modified: number }> {
-    return this.#run('updateOne', collection, async () => {
-      const result = await this.collection<T>(collection).updateOne(filter, update)
-      return { matched: result.matchedCount, modified: result.modifiedCount }
-    })
+  /** Lets an observer hear of each operation and transaction, before its caller does, until disposed. */
+  observe(observer: MongoObserver): Disposable {
+    return this.runner.observers.add(observer)
   }
 
   /**
@@ -145,19 +74,99 @@ export class MongoManager {
     documents: Iterable<Document> | AsyncIterable<Document>,
     options: InsertManyOptions = {},
   ): Promise<InsertManyResult> {
-    return this.#run('insertMany', collection, () => {
-      return insertManyInto(this.collection(collection), documents, options)
+    return this.#bulk(
+      'insertMany',
+      collection,
+      options,
+      ({ inserted }) => inserted,
+      (signal) => {
+        return insertManyInto(this.collection(collection), documents, { ...options, signal })
+      },
+    )
+  }
+
+  /**
+   * Carries out operations of all kinds from a source of any length, in batches.
+   * @throws MongoConnectionError when the connection fails; its `unclear` names operations of which
+   * nobody can say whether they were carried out
+   */
+  async bulkWrite(
+    collection: string,
+    operations: Iterable<AnyBulkWriteOperation> | AsyncIterable<AnyBulkWriteOperation>,
+    options: BulkWriteOptions = {},
+  ): Promise<BulkWriteReport> {
+    const { ordered = true, regroup = false, session } = options
+    return this.#bulk('bulkWrite', collection, options, writtenBy, async (signal) => {
+      const target = this.collection(collection)
+      const sendRegrouped =
+        regroup && ordered && session === undefined
+          ? await regroupingFor(this.#client, this.database, target)
+          : undefined
+      return bulkWriteInto(target, operations, { ...options, signal }, { sendRegrouped })
     })
   }
 
-  /** Reads once from the primary. @throws MongoConnectionError */
-  async ping(): Promise<void> {
-    await this.#run('ping', 'admin', () => this.#client.db('admin').command({ ping: 1 }))
+  /** Inserts each document, or changes the one that has the same key. Of two with one key the later wins. */
+  async bulkUpsert(
+    collection: string,
+    documents: Iterable<Document> | AsyncIterable<Document>,
+    options: BulkUpsertOptions,
+  ): Promise<BulkUpsertResult> {
+    return this.#bulk('bulkUpsert', collection, options, upsertedBy, (signal) => {
+      return bulkUpsertInto(this.collection(collection), documents, { ...options, signal })
+    })
   }
 
-  /** Ends all connections; operations under way fail. Calling it again does nothing. */
+  /**
+   * Runs `fn` in a transaction; give its session to every operation in it. `fn` runs again from the
+   * start where the server says that the transaction failed for the moment, so it must do nothing
+   * else that cannot be done twice.
+   *
+   * @throws MongoCommitUnclearError where the commit was not answered within the deadline
+   */
+  async transaction<R>(
+    fn: (session: ClientSession, signal: AbortSignal) => Promise<R>,
+    options: MongoTransactionOptions = {},
+  ): Promise<R> {
+    const operation = { name: 'transaction', collection: '*', timeoutMs: Infinity, isOneShot: true }
+    return this.run(operation, () => transact(this.#client, this.runner, fn, options))
+  }
+
+  /**
+   * Changes of a collection, or of the whole database, from the place stored under the feed's name;
+   * resolves when every later change will be seen.
+   * @throws MongoChangeGapError where changes since that place are lost and `onGap` is not given
+   */
+  async watch<T extends Document = Document>(
+    collection: string | undefined,
+    options: WatchOptions = {},
+  ): Promise<ChangeFeed<T>> {
+    const source = collection === undefined ? this.database : this.collection(collection)
+    const name = collection ?? this.database.databaseName
+    const { signal } = options
+    const until = signal ? AbortSignal.any([signal, this.#ending.signal]) : this.#ending.signal
+    const feed = new ChangeFeed<T>(source, name, { ...options, signal: until }, this.#clock)
+    try {
+      return await this.run({ name: 'watch', collection: name, signal, isOneShot: true }, () =>
+        feed.open(),
+      )
+    } catch (error) {
+      await feed.close()
+      throw error
+    }
+  }
+
+  /** Reads once from the primary. */
+  async ping(): Promise<void> {
+    await this.run({ name: 'ping', collection: 'admin' }, () => {
+      return this.#client.db('admin').command({ ping: 1 })
+    })
+  }
+
+  /** Ends all connections and feeds; operations under way fail. Calling it again does nothing. */
   async close(): Promise<void> {
-    this.#isClosed = true
+    this.runner.close()
+    this.#ending.abort()
     await this.#client.close()
   }
 
@@ -165,48 +174,28 @@ export class MongoManager {
     await this.close()
   }
 
-  async #run<R>(operation: string, collection: string, work: () => Promise<R>): Promise<R> {
-    if (this.#isClosed) throw new ClosedError('MongoManager')
-    return this.#metrics.time(operation, collection, async () => {
-      try {
-        return await work()
-      } catch (error) {
-        throw wrapMongoError(collection, error)
-      }
-    })
+  /** A call of many batches: ended between them at its deadline, if it has one. */
+  #bulk<R>(
+    name: string,
+    collection: string,
+    options: Pick<InsertManyOptions, 'timeoutMs' | 'signal' | 'session'>,
+    countOf: (result: R) => number,
+    work: (signal: AbortSignal) => Promise<R>,
+  ): Promise<R> {
+    const { signal, session, timeoutMs = Infinity } = options
+    const ending = new AbortController()
+    const until = signal === undefined ? ending.signal : AbortSignal.any([signal, ending.signal])
+    const operation = { name, collection, isWrite: true, session, timeoutMs, isOneShot: true }
+    return this.runner
+      .run(operation, () => work(until), countOf)
+      .finally(() => ending.abort(new Error('the call is over')))
   }
 }
 
-function clientOptions({
-  pool = {},
-  serverSelectionTimeoutMs = 5_000,
-  silenceTimeoutMs = 30_000,
-  applicationName,
-}: MongoManagerOptions): MongoClientOptions {
-  const { min = 2, max = 20, waitTimeoutMs = 5_000, idleTimeoutMs = 60_000 } = pool
-  atLeast('serverSelectionTimeoutMs', serverSelectionTimeoutMs, 100)
-  atLeast('silenceTimeoutMs', silenceTimeoutMs, 100)
-  atLeast('pool.min', min, 0)
-  atLeast('pool.max', max, Math.max(1, min))
-  atLeast('pool.waitTimeoutMs', waitTimeoutMs, 1)
-  atLeast('pool.idleTimeoutMs', idleTimeoutMs, 1000)
-  return {
-    minPoolSize: min,
-    maxPoolSize: max,
-    waitQueueTimeoutMS: waitTimeoutMs,
-    maxIdleTimeMS: idleTimeoutMs,
-    serverSelectionTimeoutMS: serverSelectionTimeoutMs,
-    connectTimeoutMS: serverSelectionTimeoutMs,
-    socketTimeoutMS: silenceTimeoutMs,
-    // Writes wait for a majority: what was acknowledged survives a change of the primary.
-    writeConcern: { w: 'majority' },
-    retryReads: true,
-    retryWrites: true,
-    ...(applicationName === undefined ? {} : { appName: applicationName }),
-  }
+function writtenBy({ inserted, modified, deleted, upserted }: BulkWriteReport): number {
+  return inserted + modified + deleted + upserted.length
 }
 
-function atLeast(option: string, value: number, min: number): void {
-  if (Number.isInteger(value) && value >= min) return
-  throw new RangeError(`${option} must be a whole number of at least ${min}, got ${value}`)
+function upsertedBy({ inserted, updated }: BulkUpsertResult): number {
+  return inserted + updated
 }

@@ -39,6 +39,13 @@ export class OperationMetrics {
     }
   }
 
+  /** Counts what was timed elsewhere, from `startedMs` of the clock until now. */
+  record(operation: string, collection: string, startedMs: number, hasFailed: boolean): void {
+    const series = this.#seriesOf(operation, collection)
+    if (hasFailed) series?.errors.inc()
+    series?.seconds.observe((this.#clock.monotonicMs() - startedMs) / 1000)
+  }
+
   #seriesOf(operation: string, collection: string): Series | undefined {
     if (this.#seconds === undefined || this.#errors === undefined) return undefined
     const key = `${operation} ${collection}`

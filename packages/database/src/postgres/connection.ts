@@ -1,6 +1,8 @@
 import type { CreateContext } from '@dharma/async/connection-pool'
-import { Client, type ClientConfig } from 'pg'
-import { PostgresConnectionError, wrapPostgresError } from './errors.ts'
+import { Client, type ClientConfig, type FieldDef } from 'pg'
+import type { ConnectionOptions } from 'node:tls'
+import { sendCancelRequest } from './cancel-request.ts'
+import { PostgresConnectionError, wrapConnectError } from './errors.ts'
 import { StatementNames } from './statement-names.ts'
 
 export interface ConnectionSettings {
@@ -8,23 +10,37 @@ export interface ConnectionSettings {
   readonly applicationName: string | undefined
   readonly connectTimeoutMs: number
   readonly maxStatements: number
+  /** `undefined` leaves it to the URL. */
+  readonly tls: boolean | ConnectionOptions | undefined
+  /** Whether a pooler may stand between, so that process numbers are not the server's. */
+  readonly isPooled: boolean
+}
+
+/** A statement that a session waits for. */
+export interface UnderWay {
+  readonly sinceMs: number
 }
 
 /** A session with the server, and the statements it has prepared. */
 export class PostgresConnection {
   readonly client: Client
   readonly statements: StatementNames
+  /** The columns of prepared statements that have been run, by name. */
+  readonly columns: Map<string, readonly FieldDef[]> = new Map()
   /** The server's process, for cancelling. */
   readonly processId: number
+  readonly #secretKey: number
   /** Whether someone has it on lease at the moment. */
   isInUse = false
-  /** What stands for the statement under way, if there is one. */
-  underWay: object | undefined
+  underWay: UnderWay | undefined
+  /** Whether what is under way only reads, and may be sent again elsewhere. */
+  isReading = false
 
   private constructor(client: Client, maxStatements: number) {
     this.client = client
     this.statements = new StatementNames(maxStatements)
     this.processId = 'processID' in client ? Number(client.processID) : 0
+    this.#secretKey = 'secretKey' in client ? Number(client.secretKey) : 0
   }
 
   /** @throws PostgresConnectionError */
@@ -43,18 +59,41 @@ export class PostgresConnection {
       return new PostgresConnection(client, settings.maxStatements)
     } catch (error) {
       destroySocket(client)
-      throw wrapPostgresError(error)
+      throw wrapConnectError(error)
     } finally {
       signal.removeEventListener('abort', abort)
     }
   }
 
+  /** A statement that the server no longer has, or will not run as it was prepared. */
+  forgetStatement(text: string): void {
+    const name = this.statements.forget(text)
+    if (name !== undefined) this.forget(name)
+  }
+
   /** Tells the driver that a prepared statement is gone, which otherwise remembers all it ever had. */
   forget(name: string): void {
+    this.columns.delete(name)
     const { parsedStatements } = this.client.connection as {
       parsedStatements?: Record<string, string>
     }
     if (parsedStatements !== undefined) delete parsedStatements[name]
+  }
+
+  /**
+   * Asks the server, on a connection of its own, to cancel what the session is doing. Resolves when
+   * it has been asked; rejects where it cannot be reached, which ends with the session anyway.
+   */
+  async cancel(settings: ConnectionSettings): Promise<void> {
+    const { host, port } = this.client
+    const isEncrypted = 'ssl' in this.client && this.client.ssl
+    // A CancelRequest goes unencrypted; a pooler, though, knows no other way.
+    if (isEncrypted && !settings.isPooled) {
+      await cancelByFunction(settings, this.processId)
+      return
+    }
+    const target = { host, port, processId: this.processId, secretKey: this.#secretKey }
+    await sendCancelRequest(target, settings.connectTimeoutMs)
   }
 
   /** Says farewell to the server; use {@link destroy} when it may not answer. */
@@ -68,14 +107,7 @@ export class PostgresConnection {
   }
 }
 
-/**
- * Asks the server, on a connection of its own, to cancel what a session is doing. Resolves when it
- * has been asked; rejects where it cannot be reached, which ends with the session anyway.
- */
-export async function cancelOnServer(
-  settings: ConnectionSettings,
-  processId: number,
-): Promise<void> {
+async function cancelByFunction(settings: ConnectionSettings, processId: number): Promise<void> {
   const client = new Client(clientConfig(settings))
   // The connection lives for one statement, whose own rejection says what went wrong.
   client.on('error', () => destroySocket(client))
@@ -92,39 +124,14 @@ function clientConfig({
   url,
   applicationName,
   connectTimeoutMs,
+  tls,
 }: ConnectionSettings): ClientConfig {
   return {
     connectionString: url,
     connectionTimeoutMillis: connectTimeoutMs,
     keepAlive: true,
+    ...(tls === undefined ? {} : { ssl: tls }),
     ...(applicationName === undefined ? {} : { application_name: applicationName }),
-  }
-}
-
-/**
- * Asks the server, on a connection of its own, whether a session is at work. `undefined` where the
- * server does not answer within the time to connect; false also for a session that is gone.
- */
-export async function isWorkingOnServer(
-  settings: ConnectionSettings,
-  processId: number,
-): Promise<boolean | undefined> {
-  const client = new Client({
-    ...clientConfig(settings),
-    query_timeout: settings.connectTimeoutMs,
-  })
-  client.on('error', () => destroySocket(client))
-  try {
-    await client.connect()
-    const { rows } = await client.query<{ state: string }>({
-      text: 'select state from pg_stat_activity where pid = $1',
-      values: [processId],
-    })
-    return rows[0]?.state === 'active'
-  } catch {
-    return undefined
-  } finally {
-    destroySocket(client)
   }
 }
 

@@ -32,6 +32,29 @@ export class PostgresQueryError extends DharmaError {
 export class PostgresConnectionError extends DharmaError {
   override readonly name = 'PostgresConnectionError'
   readonly code = 'DHARMA_POSTGRES_CONNECTION'
+  /** What the server said, such as `28P01` or `53300`; `undefined` where it said nothing. */
+  readonly sqlState: string | undefined
+
+  constructor(message: string, sqlState?: string, options?: ErrorOptions) {
+    super(message, options)
+    this.sqlState = sqlState
+  }
+}
+
+/** No server for this operation answers at present; nothing was sent. `cause` is what the last attempt met. */
+export class PostgresUnavailableError extends DharmaError {
+  override readonly name = 'PostgresUnavailableError'
+  readonly code = 'DHARMA_POSTGRES_UNAVAILABLE'
+  /** Host and port, or the name of the manager where no primary is known. */
+  readonly server: string
+  /** When the server is tried again. */
+  readonly retryAfterMs: number
+
+  constructor(server: string, reason: string, retryAfterMs: number, options?: ErrorOptions) {
+    super(`PostgreSQL ${server} is unavailable: ${reason}`, options)
+    this.server = server
+    this.retryAfterMs = retryAfterMs
+  }
 }
 
 /** A row that COPY could not take. Nothing of the call was stored. */
@@ -70,15 +93,27 @@ const COPY_CONTEXT = /COPY .*?, line (\d+)(?:, column ([^:\n]+))?/
 /** Wraps what `pg` rejects with; anything of ours passes through. */
 export function wrapPostgresError(thrown: unknown): DharmaError {
   if (thrown instanceof DharmaError) return thrown
+  const state = sqlStateOf(thrown)
+  if (!(thrown instanceof Error) || state === undefined || CONNECTION_STATES.test(state)) {
+    return wrapConnectError(thrown)
+  }
+  return new PostgresQueryError(thrown.message, state, thrown as ServerFacts, { cause: thrown })
+}
+
+/** Wraps what an attempt to connect was rejected with: whatever the server said, there is no connection. */
+export function wrapConnectError(thrown: unknown): PostgresConnectionError {
+  if (thrown instanceof PostgresConnectionError) return thrown
   const cause =
     thrown instanceof Error ? thrown : new Error('the driver threw no error', { cause: thrown })
-  const facts = cause as ServerFacts
-  const state = textOf(facts.code)
-  const isServerError = state !== undefined && /^[0-9A-Z]{5}$/.test(state) && 'severity' in cause
-  if (isServerError && !CONNECTION_STATES.test(state)) {
-    return new PostgresQueryError(cause.message, state, facts, { cause })
-  }
-  return new PostgresConnectionError(`PostgreSQL connection failed: ${cause.message}`, { cause })
+  const message = `PostgreSQL connection failed: ${cause.message}`
+  return new PostgresConnectionError(message, sqlStateOf(cause), { cause })
+}
+
+/** `undefined` for an error that is not the server's. */
+function sqlStateOf(thrown: unknown): string | undefined {
+  if (!(thrown instanceof Error) || !('severity' in thrown)) return undefined
+  const state = textOf((thrown as ServerFacts).code)
+  return state !== undefined && /^[0-9A-Z]{5}$/.test(state) ? state : undefined
 }
 
 /** The row, from 0, and the column that the server's context `COPY t, line 12, column x` speaks of. */

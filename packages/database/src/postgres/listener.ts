@@ -42,14 +42,17 @@ const HEARTBEAT_MS = 5_000
 /** One connection that listens for all channels of a manager, opened with the first, closed with the last. */
 export class Listener {
   readonly #settings: PostgresSettings
+  /** Of the server to listen to, which changes with the primary. */
+  readonly #target: () => PostgresSettings
   readonly #channels = new Map<string, Set<Subscriber>>()
   readonly #closing = new AbortController()
   #connection: Promise<PostgresConnection> | undefined
   #heartbeat: Timer | undefined
   #aliveMs = 0
 
-  constructor(settings: PostgresSettings) {
+  constructor(settings: PostgresSettings, target: () => PostgresSettings) {
     this.#settings = settings
+    this.#target = target
   }
 
   async listen(
@@ -58,6 +61,11 @@ export class Listener {
     { onGap }: ListenOptions,
   ): Promise<Subscription> {
     const name = quoteIdentifier(channel)
+    if (this.#settings.isPooled) {
+      throw new TypeError(
+        'listen needs a session of its own, which a pooler in transaction mode does not give (prepare: false): use a manager that connects to the server itself',
+      )
+    }
     if (this.#closing.signal.aborted) throw new ClosedError(this.#settings.name)
     const subscriber: Subscriber = { handler, onGap }
     const subscribers = this.#channels.get(channel) ?? new Set()
@@ -72,6 +80,16 @@ export class Listener {
       throw error
     }
     return { close, [Symbol.asyncDispose]: close }
+  }
+
+  /** Another server is the primary: notifications come from there now. */
+  move(): void {
+    const opening = this.#connection
+    // An attempt under way fails or succeeds on its own; the loss of what it opened leads on.
+    void opening?.then(
+      (connection) => connection.destroy(),
+      () => undefined,
+    )
   }
 
   async close(): Promise<void> {
@@ -121,7 +139,7 @@ export class Listener {
       signal: this.#closing.signal,
       onDead: (cause: unknown) => onLost(toError(cause)),
     }
-    const connection = await PostgresConnection.open(this.#settings, context)
+    const connection = await PostgresConnection.open(this.#target(), context)
     connection.client.on('notification', ({ channel, payload = '' }) => {
       this.#aliveMs = this.#settings.clock.monotonicMs()
       for (const { handler } of this.#channels.get(channel) ?? []) handler({ channel, payload })

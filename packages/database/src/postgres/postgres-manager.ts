@@ -1,6 +1,8 @@
 import type { PoolStats } from '@dharma/async/connection-pool'
-import type { CopyIntoOptions, CopyResult, CopyRows } from './copy/copy-into.ts'
-import { PostgresQueryError } from './errors.ts'
+import { BulkOperations, type LineOptions } from './copy/bulk-operations.ts'
+import type { CopyLine } from './copy/copy-line.ts'
+import { EndpointSet, type EndpointStats } from './endpoints/endpoint-set.ts'
+import { formatLsn } from './endpoints/lsn.ts'
 import {
   Listener,
   type ListenOptions,
@@ -9,22 +11,27 @@ import {
 } from './listener.ts'
 import { loadMany, type LoadManyOptions, type PointKey } from './load-many.ts'
 import type { FastLaneStats } from './pipeline/lane-stats.ts'
+import { explainStatement, type ExplainOptions, type Explanation } from './plan/explain.ts'
 import { PointLoader, type PointLoaderOptions } from './point-loader.ts'
+import type { PoolScaling } from './pool-scaler.ts'
 import {
   resolvePostgresOptions,
   type PostgresManagerOptions,
   type PostgresSettings,
 } from './postgres-options.ts'
 import { QueryMetrics } from './query-metrics.ts'
+import { QueryObservers, type QueryObserver } from './query-observer.ts'
 import { streamRows, type StreamOptions } from './row-stream.ts'
 import type { QueryOptions, QueryResult } from './session.ts'
-import { Sessions } from './sessions.ts'
 import type { SqlStatement } from './sql.ts'
-import { StatementRunner } from './statement-runner.ts'
-import { beginStatement, Transaction, type TransactionOptions } from './transaction.ts'
+import { transact } from './transact.ts'
+import type { Transaction, TransactionOptions } from './transaction.ts'
 
-/** The pool of exclusive sessions, and the shared connections beside it. */
+/** The primary's pool of exclusive sessions and shared connections, and all servers. */
 export interface PostgresStats extends PoolStats {
+  readonly endpoints: readonly EndpointStats[]
+  /** `undefined` where `pool.autoscale` is off. */
+  readonly scaling: PoolScaling | undefined
   /** `undefined` where `pipeline` is off. */
   readonly pipeline: FastLaneStats | undefined
 }
@@ -32,28 +39,26 @@ export interface PostgresStats extends PoolStats {
 const NO_VALUES: readonly unknown[] = []
 const NO_OPTIONS: QueryOptions = {}
 
-/** The server asks for the transaction to be run again: serialization failure, deadlock. */
-const RETRY_STATES: ReadonlySet<string> = new Set(['40001', '40P01'])
-
 /**
  * PostgreSQL with a deadline on every operation: a caller is always answered in time, a statement
  * that overstays is cancelled on the server, and a session that no longer answers is replaced.
  */
-export class PostgresManager implements AsyncDisposable {
+export class PostgresManager extends BulkOperations implements AsyncDisposable {
   readonly #settings: PostgresSettings
-  readonly #sessions: Sessions
-  readonly #runner: StatementRunner
+  readonly #endpoints: EndpointSet
   readonly #listener: Listener
   readonly #metrics: QueryMetrics
+  readonly #observers: QueryObservers
 
   /** @throws TypeError for a wrong URL, RangeError naming option, limit and value */
   constructor(options: PostgresManagerOptions) {
+    super()
     const settings = resolvePostgresOptions(options)
     this.#settings = settings
+    this.#observers = new QueryObservers(settings.clock)
     this.#metrics = new QueryMetrics(settings.metrics, settings.name, settings.clock)
-    this.#sessions = new Sessions(settings)
-    this.#runner = new StatementRunner(settings, this.#sessions, this.#metrics)
-    this.#listener = new Listener(settings)
+    this.#endpoints = new EndpointSet(settings, this.#metrics, () => this.#listener.move())
+    this.#listener = new Listener(settings, () => this.#endpoints.primary.settings)
   }
 
   /**
@@ -61,25 +66,28 @@ export class PostgresManager implements AsyncDisposable {
    * Operations connect by themselves if this was not called. @throws CreateFailedError
    */
   async connect(): Promise<this> {
-    await this.#sessions.connect()
+    await this.#endpoints.connect()
     return this
   }
 
   /**
    * Runs one statement: text with `$1` … and its values, or a statement made by `sql`. Statements
    * known to be short share connections (see `pipeline`); a statement that only reads is sent again
-   * when its connection is lost, any other never.
-   * @throws PostgresQueryError, PostgresConnectionError, PostgresTimeoutError, AcquireTimeoutError
+   * when its connection is lost, any other never. What was not sent waits for a server that is away,
+   * for `outageWaitMs`.
+   * @throws PostgresQueryError, PostgresConnectionError, PostgresTimeoutError, PostgresUnavailableError, AcquireTimeoutError
    */
   query<Row = Record<string, unknown>>(
     statement: string | SqlStatement,
     values: readonly unknown[] = NO_VALUES,
     options: QueryOptions = NO_OPTIONS,
   ): Promise<QueryResult<Row>> {
-    const result =
-      typeof statement === 'string'
-        ? this.#runner.run(statement, values, options)
-        : this.#runner.run(statement.text, statement.values, options)
+    const { text, values: parameters } =
+      typeof statement === 'string' ? { text: statement, values } : statement
+    const run = (): Promise<QueryResult<unknown>> => {
+      return this.#endpoints.run(text, parameters, options)
+    }
+    const result = this.#observers.isEmpty ? run() : this.#observers.watch(text, parameters, run)
     return result as Promise<QueryResult<Row>>
   }
 
@@ -94,7 +102,9 @@ export class PostgresManager implements AsyncDisposable {
     { timeoutMs = this.#settings.queryTimeoutMs, ...options }: StreamOptions = {},
   ): AsyncGenerator<Row, void, undefined> {
     const prepared = typeof statement === 'string' ? { text: statement, values } : statement
-    return streamRows<Row>(this.#sessions, prepared, { ...options, timeoutMs })
+    const rows = streamRows<Row>(this.#endpoints, prepared, { ...options, timeoutMs })
+    if (this.#observers.isEmpty) return rows
+    return this.#observers.watchRows(prepared.text, prepared.values, rows)
   }
 
   /**
@@ -133,6 +143,20 @@ export class PostgresManager implements AsyncDisposable {
     return this.#listener.listen(channel, handler, options)
   }
 
+  /**
+   * The plan of a statement and what is wrong with it. Run only with `analyze`, and then undone.
+   * @throws TypeError for several statements in one text, PostgresQueryError, PostgresTimeoutError
+   */
+  explain(
+    statement: string | SqlStatement,
+    values: readonly unknown[] = NO_VALUES,
+    options: ExplainOptions = {},
+  ): Promise<Explanation> {
+    const prepared = typeof statement === 'string' ? { text: statement, values } : statement
+    const line: LineOptions = { ...options, operation: 'explain' }
+    return this.lend(line, (session) => explainStatement(session, prepared, options))
+  }
+
   /** Sends a notification to all who listen on `channel`. */
   async notify(channel: string, payload = '', options: QueryOptions = NO_OPTIONS): Promise<void> {
     await this.query('select pg_notify($1, $2)', [channel, payload], options)
@@ -147,40 +171,23 @@ export class PostgresManager implements AsyncDisposable {
     fn: (transaction: Transaction) => Promise<R>,
     options: TransactionOptions = {},
   ): Promise<R> {
-    const { maxAttempts = 3, signal } = options
-    if (!Number.isSafeInteger(maxAttempts) || maxAttempts < 1) {
-      throw new RangeError(`maxAttempts must be a whole number of at least 1, got ${maxAttempts}`)
-    }
-    const { clock, random } = this.#settings
-    return this.#metrics.time('transaction', async () => {
-      for (let attempt = 1; ; attempt++) {
-        try {
-          return await this.#transactOnce(fn, options)
-        } catch (error) {
-          const isAsked = error instanceof PostgresQueryError && RETRY_STATES.has(error.sqlState)
-          if (!isAsked || attempt >= maxAttempts) throw error
-        }
-        // Full jitter up to 10 ms, 20 ms, … 1 s. Source: Brooker, AWS 2015.
-        await clock.sleep(random() * Math.min(1_000, 5 * 2 ** attempt), signal)
-      }
+    return this.#metrics.time('transaction', () => {
+      return transact(this.#endpoints, this.#settings, this.#observers, fn, options)
     })
   }
 
   /**
-   * Stores rows from a source of any length by COPY, all or none, at constant memory.
-   * @param table as SQL writes it: `posts`, `app.posts`, `"Posts"`
-   * @throws CopyRowError naming row and column
+   * Runs `fn` so that reads with `replica: true` in it, and in all that it calls, see what was
+   * written before them in it: they go to a replica that has replayed that, else to the primary.
+   * @param after what an earlier request wrote, by {@link writePosition}, such as from a cookie
    */
-  async copyInto(
-    table: string,
-    rows: CopyRows,
-    options: CopyIntoOptions = {},
-  ): Promise<CopyResult> {
-    return this.#metrics.time('copy', () => {
-      return this.#sessions.use({ signal: options.signal }, (session) => {
-        return session.copyInto(table, rows, options)
-      })
-    })
+  readYourWrites<R>(fn: () => R, { after }: { readonly after?: string | undefined } = {}): R {
+    return this.#endpoints.readYourWrites(fn, after)
+  }
+
+  /** A place in the log such as `16/B374D848`, before which all lies that `readYourWrites` around this call wrote. */
+  async writePosition(): Promise<string> {
+    return formatLsn(await this.#endpoints.position())
   }
 
   /** Reads once from the server. @throws PostgresConnectionError, PostgresTimeoutError */
@@ -188,47 +195,49 @@ export class PostgresManager implements AsyncDisposable {
     await this.query('select 1', [], options)
   }
 
+  /** Lets an observer hear of each statement and transaction, before its caller does, until disposed. */
+  observe(observer: QueryObserver): Disposable {
+    return this.#observers.add(observer)
+  }
+
   stats(): PostgresStats {
-    return { ...this.#sessions.stats(), pipeline: this.#runner.laneStats() }
+    const { sessions, runner, scaler } = this.#endpoints.primary
+    const endpoints = this.#endpoints.stats()
+    return {
+      ...sessions.stats(),
+      pipeline: runner.laneStats(),
+      endpoints,
+      scaling: scaler?.scaling,
+    }
   }
 
   /** Lets running operations end within `deadlineMs`, then closes all connections. */
   async close({ deadlineMs = 5_000 }: { readonly deadlineMs?: number } = {}): Promise<void> {
-    const { clock } = this.#settings
-    const endMs = clock.monotonicMs() + deadlineMs
-    await Promise.all([this.#runner.close(deadlineMs), this.#listener.close()])
-    await this.#sessions.close(Math.max(1, endMs - clock.monotonicMs()))
+    await Promise.all([this.#listener.close(), this.#endpoints.close(deadlineMs)])
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close()
   }
 
-  async #transactOnce<R>(
-    fn: (transaction: Transaction) => Promise<R>,
-    options: TransactionOptions,
+  protected lend<R extends object>(
+    {
+      signal,
+      replica,
+      timeoutMs = this.#settings.queryTimeoutMs,
+      statement,
+      operation = 'copy',
+    }: LineOptions,
+    work: (line: CopyLine) => Promise<R>,
   ): Promise<R> {
-    const timeoutMs = options.timeoutMs ?? this.#settings.queryTimeoutMs
-    return this.#sessions.use(options, async (session) => {
-      const control = (text: string): Promise<unknown> => {
-        return session.query({ text, values: [] }, timeoutMs)
-      }
-      await control(beginStatement(options))
-      const transaction = new Transaction(session, timeoutMs, options.signal)
-      let result: R
-      try {
-        result = await fn(transaction)
-        options.signal?.throwIfAborted()
-      } catch (error) {
-        transaction.end()
-        await session.settling
-        // A session that cannot roll back is destroyed by its owner, which rolls back too.
-        if (!session.isBroken) await control('rollback').catch(() => session.giveUp())
-        throw error
-      }
-      transaction.end()
-      await control('commit')
-      return result
-    })
+    const run = (): Promise<R> => {
+      return this.#metrics.time(operation, () => {
+        return this.#endpoints.use({ timeoutMs, signal, replica }, (session) => {
+          return session.lend({ timeoutMs, signal }, work)
+        })
+      })
+    }
+    if (statement === undefined || this.#observers.isEmpty) return run()
+    return this.#observers.watch(statement, [], run)
   }
 }

@@ -1,6 +1,6 @@
 import type { BoundCounter, BoundHistogram, Clock, Metrics } from '@dharma/core'
 
-export type Operation = 'query' | 'transaction' | 'copy'
+export type Operation = 'query' | 'transaction' | 'copy' | 'explain'
 
 interface Series {
   readonly seconds: BoundHistogram
@@ -32,6 +32,7 @@ export class QueryMetrics {
       query: seriesOf('query'),
       transaction: seriesOf('transaction'),
       copy: seriesOf('copy'),
+      explain: seriesOf('explain'),
     }
   }
 

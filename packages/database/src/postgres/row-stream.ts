@@ -1,8 +1,12 @@
 import Cursor from 'pg-cursor'
 import { wrapPostgresError } from './errors.ts'
-import type { QueryOptions } from './session.ts'
-import type { Sessions } from './sessions.ts'
+import type { QueryOptions, Session } from './session.ts'
 import type { SqlStatement } from './sql.ts'
+
+/** What lends a session. */
+export interface SessionLender {
+  use<R>(options: QueryOptions, work: (session: Session) => Promise<R>): Promise<R>
+}
 
 export interface StreamOptions extends QueryOptions {
   /** Rows fetched at once, which bounds the memory. At least 1. @default 500 */
@@ -14,9 +18,9 @@ export interface StreamOptions extends QueryOptions {
  * `timeoutMs`; the session is held until the loop over the rows ends in whatever way.
  */
 export async function* streamRows<Row>(
-  sessions: Sessions,
+  sessions: SessionLender,
   { text, values }: SqlStatement,
-  { batchRows = 500, timeoutMs, signal }: StreamOptions & { readonly timeoutMs: number },
+  { batchRows = 500, timeoutMs, signal, replica }: StreamOptions & { readonly timeoutMs: number },
 ): AsyncGenerator<Row, void, undefined> {
   if (!Number.isSafeInteger(batchRows) || batchRows < 1) {
     throw new RangeError(`batchRows must be a whole number of at least 1, got ${batchRows}`)
@@ -24,7 +28,7 @@ export async function* streamRows<Row>(
   // The session is lent to this generator, which lives on after `use` would have taken it back.
   const opened = Promise.withResolvers<BatchReader<Row>>()
   const released = Promise.withResolvers<void>()
-  const using = sessions.use({ timeoutMs, signal }, async (session) => {
+  const using = sessions.use({ timeoutMs, signal, replica }, async (session) => {
     const cursor = await session.run('stream', timeoutMs, signal, async (client) => {
       return client.query(new Cursor<Row>(text, [...values]))
     })

@@ -1,16 +1,16 @@
 import type { Clock } from '@dharma/core'
 import type * as pg from 'pg'
 import { toError } from '@dharma/core'
-import {
-  copyRowsInto,
-  type CopyIntoOptions,
-  type CopyResult,
-  type CopyRows,
-} from './copy/copy-into.ts'
+import type { CopyLine, LendOptions } from './copy/copy-line.ts'
+import { queryFor } from './described-query.ts'
 import { UNNAMED } from './statement-names.ts'
-import { cancelOnServer, type ConnectionSettings, type PostgresConnection } from './connection.ts'
-import { PostgresQueryError, PostgresTimeoutError, wrapPostgresError } from './errors.ts'
-import { checkTableName } from './identifiers.ts'
+import type { ConnectionSettings, PostgresConnection } from './connection.ts'
+import {
+  PostgresConnectionError,
+  PostgresQueryError,
+  PostgresTimeoutError,
+  wrapPostgresError,
+} from './errors.ts'
 import type { SqlStatement } from './sql.ts'
 
 export interface QueryOptions {
@@ -18,6 +18,12 @@ export interface QueryOptions {
   readonly timeoutMs?: number | undefined
   /** Cancels the statement on the server; the promise rejects with the signal's reason. */
   readonly signal?: AbortSignal | undefined
+  /**
+   * Says that the statement only reads and that rows a little old will do, which no text can tell: a
+   * replica within `maxReplicaLagMs` may answer it, and it is sent again when its connection is lost.
+   * A write sent so by mistake runs on the primary. @default false
+   */
+  readonly replica?: boolean | undefined
 }
 
 export interface QueryResult<Row> {
@@ -39,6 +45,7 @@ export class Session {
   readonly #settings: ConnectionSettings
   readonly #clock: Clock
   #isBroken = false
+  #isLent = false
   /** The end of a cancelled statement, which the next one has to wait for. */
   #settling: Promise<void> | undefined
 
@@ -63,13 +70,22 @@ export class Session {
     this.#isBroken = true
   }
 
-  /** @throws PostgresQueryError, PostgresConnectionError, PostgresTimeoutError */
+  /** @throws PostgresQueryError, PostgresConnectionError, PostgresTimeoutError, TypeError during a COPY */
   async query<Row>(
-    { text, values }: SqlStatement,
+    statement: SqlStatement,
     timeoutMs: number,
     signal?: AbortSignal,
   ): Promise<QueryResult<Row>> {
+    this.#checkFree()
     await this.#settling
+    return this.#query(statement, timeoutMs, signal)
+  }
+
+  async #query<Row>(
+    { text, values }: SqlStatement,
+    timeoutMs: number,
+    signal: AbortSignal | undefined,
+  ): Promise<QueryResult<Row>> {
     return this.#bounded('query', timeoutMs, signal, async () => {
       const { name, evicted } = isOneStatement(text)
         ? this.#connection.statements.use(text)
@@ -86,15 +102,69 @@ export class Session {
     })
   }
 
-  /** @throws CopyRowError, PostgresQueryError, PostgresConnectionError, RangeError for a wrong table name */
-  async copyInto(table: string, rows: CopyRows, options: CopyIntoOptions): Promise<CopyResult> {
-    await this.#settling
+  /**
+   * Lends the client to COPY, which keeps deadlines of its own. @throws what `work` throws, and TypeError
+   * while another COPY has it
+   */
+  async lend<R>(options: LendOptions, work: (line: CopyLine) => Promise<R>): Promise<R> {
+    this.#checkFree()
+    this.#isLent = true
     try {
-      return await copyRowsInto(this.#connection.client, checkTableName(table), rows, options)
+      await this.#settling
+      return await work(this.#copyLine(options))
     } catch (error) {
-      if (error instanceof Error && error.name === 'PostgresConnectionError') this.#isBroken = true
+      if (error instanceof PostgresConnectionError) this.#isBroken = true
       throw error
+    } finally {
+      this.#isLent = false
     }
+  }
+
+  #copyLine({ timeoutMs, signal, isInTransaction = false }: LendOptions): CopyLine {
+    const { client } = this.#connection
+    return {
+      client,
+      clock: this.#clock,
+      timeoutMs,
+      signal,
+      isInTransaction,
+      query: async <Row>(text: string, values: readonly unknown[] = []) => {
+        const run = async (): Promise<Row[]> => {
+          const { rows } = await this.#query<Row>({ text, values }, timeoutMs, signal)
+          return rows
+        }
+        return run().catch((error: unknown) => {
+          if (!(error instanceof StaleStatementError)) throw error
+          if (isInTransaction) throw error.cause
+          return run()
+        })
+      },
+      control: async (text) => {
+        await this.#query({ text, values: [] }, timeoutMs, undefined)
+      },
+      describe: (text) => {
+        return this.#bounded('copy', timeoutMs, signal, async () => {
+          const none = `select * from (${text}\n) as described limit 0`
+          const { fields } = await client.query({ text: none }).catch((error: unknown) => {
+            throw wrapPostgresError(error)
+          })
+          return fields.map(({ name, dataTypeID }) => ({ name, oid: dataTypeID }))
+        })
+      },
+      cancel: () => this.#connection.cancel(this.#settings),
+      giveUp: () => {
+        this.#isBroken = true
+        this.#connection.destroy()
+      },
+      settleAfter: (end) => {
+        const before = this.#settling
+        this.#settleWith(before === undefined ? end() : before.then(end))
+      },
+    }
+  }
+
+  #checkFree(): void {
+    if (this.#isLent) throw new TypeError('a COPY is under way in this session; let it end first')
   }
 
   /** Runs `work` on the session's client within a deadline of its own, as {@link query} does. */
@@ -113,11 +183,12 @@ export class Session {
     values: readonly unknown[],
     name: string | undefined,
   ): Promise<QueryResult<Row>> {
-    const result = await this.#connection.client.query({
-      text,
-      values: [...values],
-      ...(name === undefined ? {} : { name }),
-    })
+    const { client, columns } = this.#connection
+    const config = { text, values: [...values] }
+    if (name === undefined) return toQueryResult<Row>(await client.query(config))
+    const known = columns.get(name)
+    const result = await answerTo(client, queryFor({ ...config, name }, known))
+    if (known === undefined) columns.set(name, result.fields)
     return toQueryResult<Row>(result)
   }
 
@@ -132,7 +203,7 @@ export class Session {
       return error
     }
     if (name === undefined || !STALE_STATEMENT.has(error.sqlState)) return error
-    this.#connection.statements.forget(text)
+    this.#connection.forgetStatement(text)
     return new StaleStatementError(error)
   }
 
@@ -145,11 +216,12 @@ export class Session {
   ): Promise<R> {
     signal?.throwIfAborted()
     const working = work()
-    this.#connection.underWay = working
+    const underWay = { sinceMs: this.#clock.monotonicMs() }
+    this.#connection.underWay = underWay
     return new Promise((resolve, reject) => {
       const stop = (reason: Error): void => {
         end()
-        this.#settling = this.#abandon(working)
+        this.#settleWith(this.#abandon(working))
         reject(reason)
       }
       const timer = this.#clock.setTimeout(
@@ -158,13 +230,21 @@ export class Session {
       )
       const onAbort = (): void => stop(toError(signal?.reason))
       const end = (): void => {
-        if (this.#connection.underWay === working) this.#connection.underWay = undefined
+        if (this.#connection.underWay === underWay) this.#connection.underWay = undefined
         timer.cancel()
         signal?.removeEventListener('abort', onAbort)
       }
       signal?.addEventListener('abort', onAbort, { once: true })
       working.then(resolve, reject).finally(end)
     })
+  }
+
+  /** Makes the next statement wait for `ending`. */
+  #settleWith(ending: Promise<void>): void {
+    const settled = ending.finally(() => {
+      if (this.#settling === settled) this.#settling = undefined
+    })
+    this.#settling = settled
   }
 
   /** Cancels what the session is doing; a session that then does not come back is destroyed. */
@@ -178,18 +258,31 @@ export class Session {
       () => false,
       () => false,
     )
-    const asked = cancelOnServer(this.#settings, this.#connection.processId).catch(() => undefined)
+    const asked = this.#connection.cancel(this.#settings).catch(() => undefined)
     const isBack = await Promise.race([ended, expired])
     grace.abort()
     if (isBack) {
       // A request to cancel that is still on its way could hit the next statement.
       await asked
-      this.#settling = undefined
       return
     }
     this.#isBroken = true
     this.#connection.destroy()
   }
+}
+
+/** The driver answers by promise only where it makes the query itself. */
+function answerTo(client: pg.Client, query: object): Promise<pg.QueryResult> {
+  return new Promise((resolve, reject) => {
+    const send = client.query.bind(client) as unknown as (
+      query: object,
+      callback: (error: Error | null | undefined, result: pg.QueryResult) => void,
+    ) => void
+    send(query, (error, result) => {
+      if (error) reject(error)
+      else resolve(result)
+    })
+  })
 }
 
 /** The driver's result in our form. */

@@ -1,9 +1,12 @@
 import { ClosedError } from '@dharma/core'
+import type { EndpointHealth } from './endpoints/endpoint-health.ts'
 import { PostgresConnectionError, PostgresTimeoutError } from './errors.ts'
+import type { FreezeDetector } from './freeze-detector.ts'
 import { FastLane } from './pipeline/fast-lane.ts'
 import type { FastLaneStats } from './pipeline/lane-stats.ts'
-import { PipelinedRequest } from './pipeline/pipelined-request.ts'
+import { MAX_LOSSES, PipelinedRequest } from './pipeline/pipelined-request.ts'
 import { StatementBook, type StatementRecord } from './pipeline/statement-book.ts'
+import { reasonNotDone } from './outage.ts'
 import type { PostgresSettings } from './postgres-options.ts'
 import type { QueryMetrics } from './query-metrics.ts'
 import {
@@ -17,10 +20,21 @@ import type { SqlStatement } from './sql.ts'
 
 /** Statement texts whose times are kept. */
 const MAX_RECORDS = 2_048
-/** Sendings of a read at most, while connections are lost under it. */
-const MAX_READS = 5
 /** Pause before a read is sent again, doubled each time: connections die together, but are not known to at once. */
 const FIRST_PAUSE_MS = 5
+
+/** What becomes of statements that this server does not carry out. */
+export interface RunnerOwner {
+  readonly health: EndpointHealth
+  readonly detector: FreezeDetector
+  /** Runs a statement that was not carried out, here again or elsewhere. `hops` counts how often that was done. */
+  readonly reroute: (
+    statement: SqlStatement,
+    options: QueryOptions & { readonly timeoutMs: number },
+    reason: Error,
+    hops: number,
+  ) => Promise<QueryResult<unknown>>
+}
 
 /**
  * Runs single statements on the lane that suits them: those known to be short over shared
@@ -32,18 +46,26 @@ export class StatementRunner {
   readonly #metrics: QueryMetrics
   readonly #book = new StatementBook(MAX_RECORDS)
   readonly #lane: FastLane | undefined
+  readonly #owner: RunnerOwner
   #isClosed = false
 
-  constructor(settings: PostgresSettings, sessions: Sessions, metrics: QueryMetrics) {
+  constructor(
+    settings: PostgresSettings,
+    sessions: Sessions,
+    metrics: QueryMetrics,
+    owner: RunnerOwner,
+  ) {
     this.#settings = settings
+    this.#owner = owner
     this.#sessions = sessions
     this.#metrics = metrics
     if (settings.pipelineConnections === 0) return
     this.#lane = new FastLane({
       settings,
       floor: this.#book.floor,
+      health: owner.health,
+      detector: owner.detector,
       runElsewhere: (request) => void this.#runElsewhere(request),
-      onFrozen: () => sessions.endFrozen(),
     })
   }
 
@@ -51,6 +73,7 @@ export class StatementRunner {
     text: string,
     values: readonly unknown[],
     options: QueryOptions,
+    hops = 0,
   ): Promise<QueryResult<unknown>> {
     if (this.#isClosed) return Promise.reject(new ClosedError(this.#settings.name))
     const record = this.#book.of(text)
@@ -62,13 +85,27 @@ export class StatementRunner {
         return new Promise((resolve, reject) => {
           const outcome = { resolve, reject }
           const statement = { text, values, record }
+          const { onSettled } = this
           lane.send(
-            new PipelinedRequest(statement, startedMs, timeoutMs, signal, outcome, this.#onSettled),
+            new PipelinedRequest(statement, startedMs, timeoutMs, options, outcome, onSettled),
           )
         })
       }
     }
-    return this.#metrics.time('query', () => this.#runAlone({ text, values }, record, options, 0))
+    const run = (): Promise<QueryResult<unknown>> => {
+      return this.#runAlone({ text, values }, record, options, 0, hops)
+    }
+    return hops === 0 ? this.#metrics.time('query', run) : run()
+  }
+
+  /** Whether the statement changes nothing for certain. */
+  isRead(text: string): boolean {
+    return this.#book.of(text).kind === 'read'
+  }
+
+  /** The server is gone: ends what is under way on shared connections. */
+  endAll(): void {
+    this.#lane?.endAll()
   }
 
   laneStats(): FastLaneStats | undefined {
@@ -80,18 +117,18 @@ export class StatementRunner {
     await this.#lane?.close(deadlineMs)
   }
 
-  readonly #onSettled = ({ startedMs }: PipelinedRequest, isError: boolean): void => {
+  private readonly onSettled = ({ startedMs }: PipelinedRequest, isError: boolean): void => {
     this.#metrics.record('query', startedMs, isError)
   }
 
   async #runElsewhere(request: PipelinedRequest): Promise<void> {
-    const { text, values, record, timeoutMs, deadlineMs, signal, sends } = request
+    const { text, values, record, timeoutMs, deadlineMs, options, losses } = request
     const remainingMs = deadlineMs - this.#settings.clock.monotonicMs()
     try {
       if (remainingMs <= 0) throw new PostgresTimeoutError('query', timeoutMs)
-      if (request.wasLost) await this.#pause(sends, signal)
-      const options = { timeoutMs: remainingMs, signal }
-      request.resolve(await this.#runAlone({ text, values }, record, options, sends))
+      if (losses > 0) await this.#pause(losses, options.signal)
+      const left = { ...options, timeoutMs: remainingMs }
+      request.resolve(await this.#runAlone({ text, values }, record, left, losses, 0))
     } catch (error) {
       request.reject(
         error instanceof PostgresTimeoutError
@@ -106,21 +143,29 @@ export class StatementRunner {
     statement: SqlStatement,
     record: StatementRecord,
     options: QueryOptions,
-    sends: number,
+    losses: number,
+    hops: number,
   ): Promise<QueryResult<unknown>> {
     const { clock, queryTimeoutMs } = this.#settings
     const { timeoutMs = queryTimeoutMs, signal } = options
     const deadlineMs = clock.monotonicMs() + timeoutMs
-    for (let sending = sends + 1; ; sending++) {
+    const isRead = record.kind === 'read' || options.replica === true
+    for (let sending = losses + 1; ; sending++) {
       try {
         const leftMs =
-          sending === sends + 1 ? timeoutMs : Math.max(1, deadlineMs - clock.monotonicMs())
-        return await this.#sessions.use({ timeoutMs: leftMs, signal }, (session, remainingMs) =>
+          sending === losses + 1 ? timeoutMs : Math.max(1, deadlineMs - clock.monotonicMs())
+        const lent = { timeoutMs: leftMs, signal, isReading: isRead }
+        return await this.#sessions.use(lent, (session, remainingMs) =>
           this.#send(session, statement, record, remainingMs, signal),
         )
       } catch (error) {
+        const reason = reasonNotDone(error)
+        if (reason !== undefined) {
+          const left = { ...options, timeoutMs: Math.max(1, deadlineMs - clock.monotonicMs()) }
+          return this.#owner.reroute(statement, left, reason, hops)
+        }
         const isLost = error instanceof PostgresConnectionError
-        const mayAgain = record.kind === 'read' && sending < MAX_READS
+        const mayAgain = isRead && sending < MAX_LOSSES
         if (!isLost || !mayAgain || clock.monotonicMs() >= deadlineMs) throw error
         await this.#pause(sending, signal)
       }
@@ -144,7 +189,7 @@ export class StatementRunner {
     try {
       const result = await session.query(statement, remainingMs(), signal)
       const tookMs = clock.monotonicMs() - startedMs
-      record.observe(tookMs)
+      record.observeAlone(tookMs)
       this.#book.floor.observe(tookMs)
       return result
     } catch (error) {

@@ -1,5 +1,7 @@
-import type { CopyIntoOptions, CopyResult, CopyRows } from './copy/copy-into.ts'
+import { BulkOperations, type LineOptions } from './copy/bulk-operations.ts'
+import type { CopyLine } from './copy/copy-line.ts'
 import { quoteIdentifier } from './identifiers.ts'
+import type { QueryObservers } from './query-observer.ts'
 import type { QueryOptions, QueryResult, Session } from './session.ts'
 import { StaleStatementError } from './session.ts'
 import type { SqlStatement } from './sql.ts'
@@ -9,6 +11,8 @@ export interface TransactionOptions {
   readonly isolation?: 'read committed' | 'repeatable read' | 'serializable'
   /** Lets the server refuse writes. @default false */
   readonly readOnly?: boolean
+  /** Whether a replica within `maxReplicaLagMs` may serve it; only with `readOnly`. @default false */
+  readonly replica?: boolean
   /**
    * Runs of the function at most, the first included, when the server asks for another (40001
    * serialization failure, 40P01 deadlock). The function must then bear being run again. At least 1. @default 3
@@ -21,15 +25,23 @@ export interface TransactionOptions {
 }
 
 /** The statements of one transaction. It is of no use after the function that got it has ended. */
-export class Transaction {
+export class Transaction extends BulkOperations {
   readonly #session: Session
   readonly #timeoutMs: number
   readonly #signal: AbortSignal | undefined
+  readonly #observers: QueryObservers
   #depth = 0
   #isOver = false
 
-  constructor(session: Session, timeoutMs: number, signal: AbortSignal | undefined) {
+  constructor(
+    session: Session,
+    timeoutMs: number,
+    signal: AbortSignal | undefined,
+    observers: QueryObservers,
+  ) {
+    super()
     this.#session = session
+    this.#observers = observers
     this.#timeoutMs = timeoutMs
     this.#signal = signal
   }
@@ -41,22 +53,21 @@ export class Transaction {
   ): Promise<QueryResult<Row>> {
     this.#checkOpen()
     const prepared = typeof statement === 'string' ? { text: statement, values } : statement
-    try {
-      return await this.#session.query<Row>(prepared, timeoutMs, signal)
-    } catch (error) {
-      // Inside a transaction the failure has already ended it: there is nothing to run again.
-      throw error instanceof StaleStatementError ? error.cause : error
-    }
+    const run = (): Promise<QueryResult<Row>> => this.#send<Row>(prepared, timeoutMs, signal)
+    if (this.#observers.isEmpty) return run()
+    return this.#observers.watch(prepared.text, prepared.values, run, this)
   }
 
-  /** Stores rows by COPY as part of the transaction. */
-  async copyInto(
-    table: string,
-    rows: CopyRows,
-    options: CopyIntoOptions = {},
-  ): Promise<CopyResult> {
+  protected async lend<R extends object>(
+    { timeoutMs = this.#timeoutMs, signal = this.#signal, statement }: LineOptions,
+    work: (line: CopyLine) => Promise<R>,
+  ): Promise<R> {
     this.#checkOpen()
-    return this.#session.copyInto(table, rows, { signal: this.#signal, ...options })
+    const run = (): Promise<R> => {
+      return this.#session.lend({ timeoutMs, signal, isInTransaction: true }, work)
+    }
+    if (statement === undefined || this.#observers.isEmpty) return run()
+    return this.#observers.watch(statement, [], run, this)
   }
 
   /** Runs `fn` behind a savepoint: if it throws, what it did is undone and the transaction lives on. */
@@ -78,6 +89,19 @@ export class Transaction {
   /** Called by the manager when the function is done: a statement sent later would run outside. */
   end(): void {
     this.#isOver = true
+  }
+
+  async #send<Row>(
+    statement: SqlStatement,
+    timeoutMs: number,
+    signal: AbortSignal | undefined,
+  ): Promise<QueryResult<Row>> {
+    try {
+      return await this.#session.query<Row>(statement, timeoutMs, signal)
+    } catch (error) {
+      // Inside a transaction the failure has already ended it: there is nothing to run again.
+      throw error instanceof StaleStatementError ? error.cause : error
+    }
   }
 
   #checkOpen(): void {

@@ -60,6 +60,7 @@ describeWithMongo('MongoManager', () => {
     const progress: number[] = []
     const result = await database.insertMany('posts', source(), {
       batchSize: 1_000,
+      maxInFlight: 1,
       onProgress: ({ inserted }) => progress.push(inserted),
     })
     expect(result).toEqual({ inserted: 2_500, failed: [], skippedFrom: undefined })
@@ -75,6 +76,7 @@ describeWithMongo('MongoManager', () => {
       [1, 2, 3, 4, 5].map((n) => ({ n, body })),
       {
         maxBatchBytes: 2_200,
+        maxInFlight: 1,
         onProgress: ({ documents }) => progress.push(documents),
       },
     )
@@ -89,7 +91,7 @@ describeWithMongo('MongoManager', () => {
 
   it('stores all but the failures and says which those are', async () => {
     const documents = [1, 2, 2, 3, 1, 4].map((n) => ({ n }))
-    const result = await database.insertMany('posts', documents, { batchSize: 2 })
+    const result = await database.insertMany('posts', documents, { batchSize: 2, maxInFlight: 1 })
     expect(result.inserted).toBe(4)
     expect(result.failed.map(({ index, serverCode }) => [index, serverCode])).toEqual([
       [2, 11_000],
@@ -114,11 +116,26 @@ describeWithMongo('MongoManager', () => {
     expect(result.failed[1]?.reason).toContain('the limit is 16777216')
   })
 
+  it.each([false, true])(
+    'finds one among many that cannot be stored, ordered: %s',
+    async (ordered) => {
+      const huge = { n: 37, body: 'x'.repeat(17 * 1024 * 1024) }
+      const documents: Document[] = Array.from({ length: 60 }, (_, n) => (n === 37 ? huge : { n }))
+      const result = await database.insertMany('posts', documents, { ordered })
+      expect(result.failed.map(({ index, serverCode }) => [index, serverCode])).toEqual([
+        [37, undefined],
+      ])
+      expect(result.inserted).toBe(ordered ? 37 : 59)
+      expect(result.skippedFrom).toBe(ordered ? 38 : undefined)
+    },
+  )
+
   it('ends between batches when its signal aborts', async () => {
     const abort = new AbortController()
     const documents = Array.from({ length: 100 }, (_, n) => ({ n }))
     const inserting = database.insertMany('posts', documents, {
       batchSize: 10,
+      maxInFlight: 1,
       signal: abort.signal,
       onProgress: () => abort.abort(new Error('enough')),
     })

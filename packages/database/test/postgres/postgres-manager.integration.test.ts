@@ -97,6 +97,41 @@ describeWithPostgres('PostgresManager', () => {
     expect((await one.query(`select * from ${table}`)).rows).toEqual([{ a: 1, b: 2 }])
   })
 
+  it('keeps serving a statement whose preparation someone has undone', async () => {
+    await using one = new PostgresManager({ url, pool: { max: 1 }, pipeline: false })
+    const ask = async (): Promise<unknown> => (await one.query('select $1::int as n', [7])).rows
+    for (let run = 0; run < 3; run++) await ask()
+    await one.query('deallocate all')
+    expect(await ask()).toEqual([{ n: 7 }])
+    expect(await ask()).toEqual([{ n: 7 }])
+    expect(one.stats().totals.destroyed).toBe(0)
+  })
+
+  it('gives the columns of a prepared statement that is run again, also where it has no rows or no columns', async () => {
+    await using one = new PostgresManager({ url, pool: { max: 1 }, pipeline: false })
+    for (let run = 0; run < 4; run++) {
+      const some = await one.query('select $1::int as "n", $2::text as "null", now() as "at"', [
+        run,
+        null,
+      ])
+      expect(some.rows).toEqual([{ n: run, null: null, at: expect.any(Date) }])
+      expect((await one.query('select 1 as n where $1', [false])).rows).toEqual([])
+      expect((await one.query('select where $1', [true])).rowCount).toBe(1)
+      const changed = `update ${schema}.accounts set balance = balance where id = $1`
+      expect(await one.query(changed, [1])).toEqual({ rows: [], rowCount: 1, command: 'UPDATE' })
+    }
+  })
+
+  it('prepares nothing where it is told so', async () => {
+    await using one = new PostgresManager({ url, pool: { max: 1 }, prepare: false })
+    for (let run = 0; run < 5; run++) await one.query('select $1::int as n', [run])
+    const { rows } = await one.query<{ n: number }>(
+      'select count(*)::int as n from pg_prepared_statements',
+    )
+    expect(rows).toEqual([{ n: 0 }])
+    expect(one.stats().pipeline).toBeUndefined()
+  })
+
   it('prepares no more statements than its limit', async () => {
     await using one = new PostgresManager({ url, pool: { max: 1 }, maxStatements: 5 })
     for (let index = 0; index < 20; index++) {

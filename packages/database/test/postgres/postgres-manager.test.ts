@@ -7,6 +7,9 @@ describe('PostgresManager', () => {
   it.each([
     ['queryTimeoutMs', { queryTimeoutMs: 0 }],
     ['connectTimeoutMs', { connectTimeoutMs: -1 }],
+    ['maxReplicaLagMs', { maxReplicaLagMs: 0 }],
+    ['roleCheckMs', { roleCheckMs: 0 }],
+    ['outageWaitMs', { outageWaitMs: -1 }],
     ['maxStatements', { maxStatements: 1.5 }],
     ['pipeline.maxConnections', { pipeline: { maxConnections: 5 } }],
     ['max', { pool: { max: 0 } }],
@@ -30,9 +33,11 @@ describe('PostgresManager', () => {
   })
 
   it('answers in time when no connection can be had', async () => {
-    await using database = new PostgresManager({ url })
-    await expect(database.query('select 1', [], { timeoutMs: 50 })).rejects.toMatchObject({
-      code: 'DHARMA_POOL_ACQUIRE_TIMEOUT',
+    await using database = new PostgresManager({ url, outageWaitMs: 100 })
+    await expect(database.query('select 1', [], { timeoutMs: 1_000 })).rejects.toMatchObject({
+      code: 'DHARMA_POSTGRES_UNAVAILABLE',
+      server: '127.0.0.1:1',
+      cause: { code: 'DHARMA_POSTGRES_CONNECTION' },
     })
   })
 })

@@ -13,6 +13,11 @@ export interface PostgresWithReplica extends AsyncDisposable {
   readonly replica: TestServer
   /** Makes the replica a primary of its own; resolves when it takes writes. The old primary is left as it is. */
   promote(): Promise<void>
+  /**
+   * Starts the primary, which must have been killed after `caughtUp()`, as a replica of the one that was
+   * promoted; resolves when it answers.
+   */
+  demote(): Promise<void>
   /** Waits until the replica has replayed all that the primary has written by now. */
   caughtUp(): Promise<void>
   close(): Promise<void>
@@ -38,6 +43,10 @@ export async function startPostgresWithReplica(
     await primary.close()
     throw error
   })
+  const dataFolder = await query(
+    primary,
+    'select setting as value from pg_settings where name = $$data_directory$$',
+  )
   const close = async (): Promise<void> => {
     await Promise.all([replica.close(), primary.close()])
   }
@@ -46,6 +55,10 @@ export async function startPostgresWithReplica(
     replica,
     promote: async () => {
       await query(replica, 'select pg_promote(true, 60)')
+    },
+    demote: async () => {
+      await followServer(replica, dataFolder ?? '')
+      await primary.restart()
     },
     caughtUp: () => catchUp(primary, replica, readyTimeoutOf(options)),
     close,
@@ -81,14 +94,19 @@ async function copyPrimary(
   } finally {
     await client.end()
   }
-  const { hostname, port, password } = new URL(primary.url)
-  const source = `host=${hostname} port=${port} user=postgres password=${password}`
-  await writeFile(join(dataFolder, 'postgresql.auto.conf'), `primary_conninfo = '${source}'\n`)
-  await writeFile(join(dataFolder, 'standby.signal'), '')
+  await followServer(primary, dataFolder)
   if (user === undefined) return
   for (const entry of await readdir(dataFolder, { recursive: true })) {
     await chown(join(dataFolder, entry), user.uid, user.gid)
   }
+}
+
+/** Makes the server of a data folder a replica from its next start on. */
+async function followServer(source: TestServer, dataFolder: string): Promise<void> {
+  const { hostname, port, password } = new URL(source.url)
+  const address = `host=${hostname} port=${port} user=postgres password=${password}`
+  await writeFile(join(dataFolder, 'postgresql.auto.conf'), `primary_conninfo = '${address}'\n`)
+  await writeFile(join(dataFolder, 'standby.signal'), '')
 }
 
 /** Whether the path lies in a folder that is copied without what is in it. */

@@ -1,5 +1,5 @@
 import type { ByteWriter } from './byte-writer.ts'
-import type { ColumnType } from './table-columns.ts'
+import type { ColumnType } from './column-types.ts'
 import { writeDate, writeTime, writeTimestamp, writeTimestamptz } from './dates.ts'
 import { writeCidr, writeInet } from './network.ts'
 import {
@@ -58,8 +58,8 @@ export function binaryWriterOf(type: ColumnType): WriteValue | undefined {
     case 'array': {
       const writeElement = binaryWriterOf(type.element)
       if (writeElement === undefined) return undefined
-      const { oid } = type.element
-      return (writer, value) => writeArray(writer, value, oid, writeElement)
+      const { elementOid } = type
+      return (writer, value) => writeArray(writer, value, elementOid, writeElement)
     }
     case 'other':
       return undefined

@@ -7,9 +7,9 @@ const DAY_MS = 86_400_000
 const MAX_INT64 = 0x7fff_ffff_ffff_ffffn
 const MIN_INT64 = -0x8000_0000_0000_0000n
 
-const DATE = /^(\d{4,6})-(\d{2})-(\d{2})$/
+const DATE = /^(\d{4,6})-(\d{2})-(\d{2})( BC)?$/
 const TIMESTAMP =
-  /^(\d{4,6}-\d{2}-\d{2})[ T](\d{2}):(\d{2})(?::(\d{2})(?:\.(\d{1,6}))?)?\s*(Z|[+-]\d{2}(?::?\d{2})?)?$/
+  /^(\d{4,6}-\d{2}-\d{2})[ T](\d{2}):(\d{2})(?::(\d{2})(?:\.(\d{1,6}))?)?\s*(Z|[+-]\d{2}(?::?\d{2})?)?( BC)?$/
 const TIME = /^(\d{2}):(\d{2})(?::(\d{2})(?:\.(\d{1,6}))?)?$/
 
 /** An instant: a `Date`, milliseconds since the Unix epoch, or ISO text that names its zone. */
@@ -22,13 +22,14 @@ export function writeTimestamptz(writer: ByteWriter, value: unknown): void {
 /** A wall-clock time: a `Date` by its local fields, as `pg` reads and writes it, or text without a zone. */
 export function writeTimestamp(writer: ByteWriter, value: unknown): void {
   if (value instanceof Date) writeInstant(writer, localMs(value), value)
+  else if (value === Infinity || value === -Infinity) writeInstant(writer, value, value)
   else writeTimestampText(writer, value, false)
 }
 
 /** A day: `YYYY-MM-DD`, or a `Date` by its local fields, as `pg` reads and writes it. */
 export function writeDate(writer: ByteWriter, value: unknown): void {
-  if (value === 'infinity') writer.int32(0x7fff_ffff)
-  else if (value === '-infinity') writer.int32(-0x8000_0000)
+  if (value === 'infinity' || value === Infinity) writer.int32(0x7fff_ffff)
+  else if (value === '-infinity' || value === -Infinity) writer.int32(-0x8000_0000)
   else {
     const ms =
       value instanceof Date ? localMs(value) : dayMs(typeof value === 'string' ? value : '')
@@ -58,7 +59,7 @@ function writeTimestampText(writer: ByteWriter, value: unknown, needsZone: boole
   else {
     const match = typeof value === 'string' ? TIMESTAMP.exec(value) : null
     const zone = match?.[6]
-    const day = dayMs(match?.[1] ?? '')
+    const day = dayMs(`${match?.[1] ?? ''}${match?.[7] ?? ''}`)
     const micros = timeMicros(match?.[2], match?.[3], match?.[4], match?.[5])
     if (Number.isNaN(day + micros) || (zone !== undefined) !== needsZone) {
       const form = needsZone
@@ -77,8 +78,16 @@ function writeMicros(writer: ByteWriter, ms: number, micros: number): void {
   else writer.bigInt64(BigInt(Math.trunc(ms)) * 1000n + BigInt(micros))
 }
 
-function localMs(date: Date): number {
-  return date.getTime() - date.getTimezoneOffset() * 60_000
+/** The instant at which a clock of UTC shows the local fields of `date`. */
+export function localMs(date: Date): number {
+  const shown = new Date(0)
+  shown.setUTCFullYear(date.getFullYear(), date.getMonth(), date.getDate())
+  return shown.setUTCHours(
+    date.getHours(),
+    date.getMinutes(),
+    date.getSeconds(),
+    date.getMilliseconds(),
+  )
 }
 
 /** Midnight UTC of `YYYY-MM-DD`; `NaN` for a day that no calendar has. */
@@ -86,8 +95,10 @@ function dayMs(text: string): number {
   const match = DATE.exec(text)
   if (match === null) return Number.NaN
   const [year, month, day] = [Number(match[1]), Number(match[2]), Number(match[3])]
+  // SQL has no year 0: the year before 1 is 1 BC.
+  if (year === 0) return Number.NaN
   const date = new Date(0)
-  date.setUTCFullYear(year, month - 1, day)
+  date.setUTCFullYear(match[4] === undefined ? year : 1 - year, month - 1, day)
   return date.getUTCMonth() === month - 1 && date.getUTCDate() === day ? date.getTime() : Number.NaN
 }
 

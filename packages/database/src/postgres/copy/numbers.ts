@@ -1,7 +1,7 @@
 import type { ByteWriter } from './byte-writer.ts'
 import { refuse } from './value-error.ts'
 
-const NUMERIC = /^([+-]?)(\d*)(?:\.(\d*))?(?:[eE]([+-]?\d{1,5}))?$/
+const NUMERIC = /^([+-]?)(\d*)(?:\.(\d*))?(?:[eE]([+-]?\d{1,6}))?$/
 const POSITIVE = 0x0000
 const NEGATIVE = 0x4000
 const NAN = 0xc000

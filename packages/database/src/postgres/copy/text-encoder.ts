@@ -1,6 +1,7 @@
 import type { ByteWriter } from './byte-writer.ts'
-import type { ColumnType } from './table-columns.ts'
+import type { ColumnType } from './column-types.ts'
 import { jsonOf } from './binary-encoder.ts'
+import { dateText, instantText } from './date-text.ts'
 import { refuse } from './value-error.ts'
 
 const NEEDS_ESCAPE = /[\\\n\r\t]/g
@@ -11,8 +12,11 @@ const ESCAPES: Readonly<Record<string, string>> = {
   '\t': '\\t',
 }
 
-/** JSON's two types; everything else of type `base` goes by the class of the value. */
-const JSON_OIDS: ReadonlySet<number> = new Set([114, 3802])
+const JSON_OID = 114
+const JSONB_OID = 3802
+const DATE_OID = 1082
+const TIMESTAMP_OID = 1114
+const TIMESTAMPTZ_OID = 1184
 
 /** Writes a field of COPY's text format: any type, in the form the server itself reads. */
 export function writeTextField(writer: ByteWriter, value: unknown, type: ColumnType): void {
@@ -21,36 +25,66 @@ export function writeTextField(writer: ByteWriter, value: unknown, type: ColumnT
 }
 
 /** A value in the input form of its type. @throws ValueError when there is none. */
-function textOf(value: unknown, type: ColumnType): string {
-  if (type.kind === 'base' && JSON_OIDS.has(type.oid)) return jsonOf(value)
-  if (typeof value === 'string') {
-    if (value.includes('\0')) refuse('text without a zero character', value)
-    return value
+export function textOf(value: unknown, type: ColumnType): string {
+  const oid = type.kind === 'base' ? type.oid : 0
+  if (oid === JSON_OID || oid === JSONB_OID) return withoutZero(jsonOf(value), value)
+  switch (typeof value) {
+    case 'string':
+      return withoutZero(value, value)
+    case 'number':
+      return numberText(value, oid)
+    case 'bigint':
+      return String(value)
+    case 'boolean':
+      return value ? 't' : 'f'
+    case 'object':
+      if (value !== null) return objectText(value, type)
+      break
+    case 'symbol':
+    case 'function':
+    case 'undefined':
   }
+  return refuse('a value that SQL can hold', value)
+}
+
+function withoutZero(text: string, value: unknown): string {
+  // A zero character is the one that PostgreSQL's text cannot hold.
+  return text.includes('\0') ? refuse('text without a zero character', value) : text
+}
+
+function numberText(value: number, oid: number): string {
   if (Object.is(value, -0)) return '-0'
-  if (typeof value === 'number' || typeof value === 'bigint') return String(value)
-  if (typeof value === 'boolean') return value ? 't' : 'f'
-  if (value instanceof Date) return dateText(value, type)
+  if (Number.isFinite(value)) {
+    return oid === TIMESTAMPTZ_OID ? instantText(new Date(value)) : String(value)
+  }
+  const isTime = oid === DATE_OID || oid === TIMESTAMP_OID || oid === TIMESTAMPTZ_OID
+  return isTime && Number.isNaN(value) ? refuse('a valid Date', value) : String(value)
+}
+
+function objectText(value: object, type: ColumnType): string {
+  if (value instanceof Date) {
+    return type.kind === 'base' && type.oid === DATE_OID ? dateText(value) : instantText(value)
+  }
   if (value instanceof Uint8Array) return `\\x${Buffer.from(value).toString('hex')}`
-  if (Array.isArray(value)) return arrayText(value, type.kind === 'array' ? type.element : type)
-  return JSON.stringify(value)
+  if (!Array.isArray(value)) return ownText(value)
+  return type.kind === 'array'
+    ? arrayText(value, type.element, type.delimiter)
+    : arrayText(value, type, ',')
 }
 
-/** With the zone's offset, which types without a zone ignore: the local fields, as `pg` sends them. */
-function dateText(value: Date, { oid }: ColumnType): string {
-  if (Number.isNaN(value.getTime())) refuse('a valid Date', value)
-  const isLocal = oid === 1082 || oid === 1114
-  const shiftMs = isLocal ? value.getTimezoneOffset() * 60_000 : 0
-  const iso = new Date(value.getTime() - shiftMs).toISOString()
-  const text = iso.replace(/^\+0*/, '')
-  return text.startsWith('-') ? refuse('a Date after the year 0', value) : text
+/** Objects that know their form in SQL, such as `pg`'s intervals; all others as JSON. */
+function ownText(value: object): string {
+  if ('toPostgres' in value && typeof value.toPostgres === 'function') {
+    return String((value.toPostgres as () => unknown)())
+  }
+  return jsonOf(value)
 }
 
-function arrayText(values: readonly unknown[], element: ColumnType): string {
+function arrayText(values: readonly unknown[], element: ColumnType, delimiter: string): string {
   const items = values.map((value) => {
     if (value === null || value === undefined) return 'NULL'
-    if (Array.isArray(value)) return arrayText(value, element)
+    if (Array.isArray(value)) return arrayText(value, element, delimiter)
     return `"${textOf(value, element).replace(/["\\]/g, String.raw`\$&`)}"`
   })
-  return `{${items.join(',')}}`
+  return `{${items.join(delimiter)}}`
 }

@@ -1,5 +1,8 @@
 import { PostgresConnection } from '../connection.ts'
+import type { EndpointHealth } from '../endpoints/endpoint-health.ts'
 import { PostgresConnectionError, wrapPostgresError } from '../errors.ts'
+import type { FreezeDetector, FreezeSource, Suspect } from '../freeze-detector.ts'
+import { isReadOnlyRefusal } from '../outage.ts'
 import type { PostgresSettings } from '../postgres-options.ts'
 import { STALE_STATEMENT, toQueryResult } from '../session.ts'
 import { LaneCounter, type FastLaneStats } from './lane-stats.ts'
@@ -20,14 +23,14 @@ const FAREWELL_MS = 1_000
 export interface FastLaneContext {
   readonly settings: PostgresSettings
   readonly floor: LatencyFloor
+  readonly health: EndpointHealth
   /** Runs a request on a connection of its own, now that it has left the lane. */
   readonly runElsewhere: (request: PipelinedRequest) => void
-  /** A shared connection froze; those that lie idle are probably no better. */
-  readonly onFrozen: () => void
+  readonly detector: FreezeDetector
 }
 
 /** Short statements of many callers over a few connections, none waiting for the answers of others. */
-export class FastLane {
+export class FastLane implements FreezeSource {
   readonly #context: FastLaneContext
   readonly #maxConnections: number
   readonly #sizer: LaneSizer
@@ -35,11 +38,11 @@ export class FastLane {
   readonly #watch: LaneWatch
   readonly #clients: PipelinedClient[] = []
   #waiting: PipelinedRequest[] = []
-  #opening = 0
+  #openingCount = 0
+  #opening = new AbortController()
   #failures = 0
   #openAgainAtMs = 0
   #isClosed = false
-  readonly #abort = new AbortController()
   #onEmpty: (() => void) | undefined
 
   constructor(context: FastLaneContext) {
@@ -55,9 +58,11 @@ export class FastLane {
       clients: this.#clients,
       waiting: () => this.#waiting,
       move: (request) => this.#move(request),
-      giveUpFrozen: (client) => this.#giveUpFrozen(client),
+      lookForFrozen: () => void context.detector.look(),
+      giveUpFrozen: (client, isPatient) => this.#giveUpFrozen(client, isPatient),
       retire: (client) => this.#retire(client),
     })
+    context.detector.add(this)
   }
 
   /** Whether a statement can be sent now; if not, a connection is being opened for the next ones. */
@@ -87,10 +92,27 @@ export class FastLane {
     }
   }
 
+  /** For {@link FreezeDetector}. */
+  suspects(): Suspect[] {
+    return this.#watch.suspects()
+  }
+
+  /** For {@link FreezeDetector}: what nobody waits for is not taken to be alive. */
+  onFrozen(): void {
+    this.#endOpening()
+    for (const client of this.#clients.slice()) if (client.inFlight === 0) this.#lose(client)
+  }
+
+  /** The server is gone: reads go elsewhere, of the rest it is not known whether they were done. */
+  endAll(): void {
+    this.#endOpening()
+    for (const client of this.#clients.slice()) this.#giveUp(client)
+  }
+
   /** Lets what is on its way end within `deadlineMs`, then closes all connections. */
   async close(deadlineMs: number): Promise<void> {
     this.#isClosed = true
-    this.#abort.abort()
+    this.#opening.abort()
     const { clock } = this.#context.settings
     const waited = new AbortController()
     const emptied = new Promise<void>((resolve) => {
@@ -114,7 +136,7 @@ export class FastLane {
       if (best === undefined || client.inFlight < best.inFlight) best = client
     }
     if (best === undefined || best.inFlight >= CROWDED_IN_FLIGHT) {
-      if (rotating + this.#opening < this.#sizer.size) this.#openOne()
+      if (rotating + this.#openingCount < this.#sizer.size) this.#openOne()
     }
     return best === undefined || best.inFlight >= MAX_IN_FLIGHT ? undefined : best
   }
@@ -127,16 +149,17 @@ export class FastLane {
   /** Sends a request that left its connection on another one. */
   #move(request: PipelinedRequest): void {
     this.#counter.totals.moved += 1
-    const client = this.#pick()
+    const client = request.isWanderer ? undefined : this.#pick()
     if (client === undefined) this.#context.runElsewhere(request)
     else client.send(request, this.#context.settings.clock.monotonicMs())
   }
 
   #openOne(): void {
     const { settings } = this.#context
-    if (this.#isClosed || this.#opening > 0 || this.#clients.length >= this.#maxConnections) return
+    if (this.#isClosed || this.#openingCount > 0 || this.#context.health.isDown) return
+    if (this.#clients.filter(({ isFrozen }) => !isFrozen).length >= this.#maxConnections) return
     if (settings.clock.monotonicMs() < this.#openAgainAtMs) return
-    this.#opening += 1
+    this.#openingCount += 1
     void this.#open(settings)
   }
 
@@ -149,7 +172,7 @@ export class FastLane {
       if (client !== undefined) this.#lose(client)
     }
     try {
-      const context = { signal: this.#abort.signal, onDead }
+      const context = { signal: this.#opening.signal, onDead }
       const connection = await PostgresConnection.open(settings, context, { pipeline: true })
       const lifetimeMs = MAX_LIFETIME_MS * (1 - 0.1 * random())
       client = new PipelinedClient(connection, clock.monotonicMs() + lifetimeMs, this)
@@ -162,7 +185,7 @@ export class FastLane {
       const backoffMs = Math.min(MAX_BACKOFF_MS, 10 * 2 ** this.#failures)
       this.#openAgainAtMs = clock.monotonicMs() + backoffMs * (0.5 + random() / 2)
     } finally {
-      this.#opening -= 1
+      this.#openingCount -= 1
     }
     if (client?.state === 'rotating') this.#fill(client)
   }
@@ -176,6 +199,7 @@ export class FastLane {
         request.record.observe(nowMs - Math.max(sent.sentMs, client.headSinceMs))
         this.#context.floor.observe(nowMs - sent.sentMs)
         this.#counter.totals.answered += 1
+        this.#context.health.answers += 1
         request.resolve(toQueryResult(result))
       } else {
         this.#fail(client, request, error)
@@ -183,6 +207,7 @@ export class FastLane {
     }
     if (client.state === 'blocked') {
       client.state = 'rotating'
+      client.isFrozen = false
       if (client.cancelledHead !== sent) this.#watch.passed(nowMs - client.headSinceMs)
     }
     client.headSinceMs = nowMs
@@ -213,23 +238,25 @@ export class FastLane {
     this.#counter.totals.answered += 1
     const sqlState = 'sqlState' in error ? String(error.sqlState) : ''
     const isStale = STALE_STATEMENT.has(sqlState)
-    if (isStale) client.connection.statements.forget(request.text)
-    // In both cases the server says that the statement has done nothing.
-    if (isStale || (sqlState === '57014' && client.wasCancelled)) this.#runElsewhere(request)
+    if (isStale) client.connection.forgetStatement(request.text)
+    // In all cases the server says that the statement has done nothing.
+    const isCancelled = sqlState === '57014' && client.wasCancelled
+    if (isStale || isCancelled || isReadOnlyRefusal(error)) this.#runElsewhere(request)
     else request.reject(error)
   }
 
   #lost(request: PipelinedRequest, cause: unknown): void {
-    request.wasLost = true
+    request.losses += 1
     if (request.maySendAgain) {
       this.#runElsewhere(request)
       return
     }
     request.reject(
       new PostgresConnectionError(
-        request.record.kind === 'read'
-          ? `PostgreSQL connection lost before the answer, ${request.sends} times in a row`
+        request.isRead
+          ? `PostgreSQL connection lost before the answer, ${request.losses} times in a row`
           : 'PostgreSQL connection lost before the answer: whether the statement took effect is not known',
+        undefined,
         { cause },
       ),
     )
@@ -251,6 +278,11 @@ export class FastLane {
     if (sent > 0) this.#waiting = this.#waiting.slice(sent)
   }
 
+  #endOpening(): void {
+    this.#opening.abort()
+    this.#opening = new AbortController()
+  }
+
   /** Takes a connection out for good; the driver then fails what is on its way, one by one. */
   #lose(client: PipelinedClient): void {
     if (client.state === 'dead') return
@@ -258,12 +290,22 @@ export class FastLane {
     this.#counter.totals.lost += 1
     this.#remove(client)
     client.connection.destroy()
+    this.#context.health.suspect()
   }
 
-  #giveUpFrozen(client: PipelinedClient): void {
+  #giveUpFrozen(client: PipelinedClient, isPatient: boolean): void {
     if (client.state === 'dead') return
-    this.#counter.totals.frozen += 1
-    this.#context.onFrozen()
+    if (!client.isFrozen) this.#counter.totals.frozen += 1
+    client.isFrozen = true
+    client.head?.request?.record.acquit()
+    for (const request of client.takeAll(({ maySendAgain }) => maySendAgain)) {
+      request.losses += 1
+      this.#move(request)
+    }
+    if (!isPatient || !client.hasWaiters) this.#giveUp(client)
+  }
+
+  #giveUp(client: PipelinedClient): void {
     const left = client.takeAll()
     this.#lose(client)
     for (const request of left) this.#lost(request, undefined)

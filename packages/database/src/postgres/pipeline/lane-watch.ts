@@ -1,6 +1,6 @@
 import type { Timer } from '@dharma/core'
-import { cancelOnServer, isWorkingOnServer } from '../connection.ts'
 import { PostgresTimeoutError } from '../errors.ts'
+import { WRITE_PATIENCE_MS, type Suspect } from '../freeze-detector.ts'
 import type { PostgresSettings } from '../postgres-options.ts'
 import type { LaneSizer } from './lane-sizer.ts'
 import type { LaneCounter } from './lane-stats.ts'
@@ -17,9 +17,7 @@ const LIMIT_DECAY = 0.98
 const CANCEL_FACTOR = 2.5
 /** A connection without an answer for longer may be frozen. */
 const SILENT_MS = 100
-/** An answer may still be on its way when the server says that it is done. */
-const SECOND_LOOK_MS = 50
-const PROBE_AGAIN_MS = 1_000
+const LOOK_AGAIN_MS = 1_000
 const WINDOW_MS = 250
 
 /** What the watch sees of its lane, and what it may do. */
@@ -30,7 +28,10 @@ export interface LaneWatchContext {
   readonly clients: readonly PipelinedClient[]
   readonly waiting: () => readonly PipelinedRequest[]
   readonly move: (request: PipelinedRequest) => void
-  readonly giveUpFrozen: (client: PipelinedClient) => void
+  /** Finds out which connections are frozen, with the help of {@link LaneWatch.suspects}. */
+  readonly lookForFrozen: () => void
+  /** Sends elsewhere what may be; `isPatient` leaves the rest where it is. */
+  readonly giveUpFrozen: (client: PipelinedClient, isPatient: boolean) => void
   readonly retire: (client: PipelinedClient) => void
 }
 
@@ -45,7 +46,6 @@ export class LaneWatch {
   #earliestMs = Infinity
   #limitMs = OVERSTAY_MS
   #window = { startedMs: 0, answered: 0, inFlight: 0, ticks: 0 }
-  readonly #probing = new WeakSet<PipelinedClient>()
 
   constructor(context: LaneWatchContext) {
     this.#context = context
@@ -62,6 +62,32 @@ export class LaneWatch {
     if (tookMs > CANCEL_FACTOR * this.#limitMs) return
     // It was the machine that was slow: looking less closely costs less than sending all again.
     this.#limitMs = Math.min(LONGEST_OVERSTAY_MS, this.#limitMs * LIMIT_GROWTH)
+  }
+
+  /** The connections without an answer for long. */
+  suspects(): Suspect[] {
+    const { clients, settings, giveUpFrozen } = this.#context
+    const nowMs = settings.clock.monotonicMs()
+    const suspects: Suspect[] = []
+    for (const client of clients) {
+      const { head } = client
+      if (client.state !== 'blocked' || head === undefined) continue
+      const forMs = nowMs - client.headSinceMs
+      if (forMs < SILENT_MS) continue
+      const wasAskedToEnd = client.cancelledHead === head && client.lookAtMs > 0
+      client.lookAtMs = nowMs + LOOK_AGAIN_MS
+      const end = (): void => giveUpFrozen(client, forMs < WRITE_PATIENCE_MS)
+      suspects.push({
+        processId: client.connection.processId,
+        isWaiting: () => client.head === head,
+        end,
+        onWorking: () => {
+          // Asked to end a while ago, and still at it.
+          if (wasAskedToEnd) giveUpFrozen(client, false)
+        },
+      })
+    }
+    return suspects
   }
 
   stop(): void {
@@ -100,7 +126,7 @@ export class LaneWatch {
     if (!isSeenAgain || forMs < this.#limitMs) return
     if (client.state === 'rotating') {
       client.state = 'blocked'
-      client.probeAtMs = 0
+      client.lookAtMs = 0
       this.#context.counter.totals.overstayed += 1
       head.request?.record.overstayed(forMs)
       this.#freeReads(client)
@@ -110,7 +136,7 @@ export class LaneWatch {
     if (isLong && client.cancelledHead !== head && (isUnwanted || client.hasWaitersBehindHead)) {
       this.#cancel(client, head)
     }
-    if (forMs >= SILENT_MS && nowMs >= client.probeAtMs) void this.#probe(client, head)
+    if (forMs >= SILENT_MS && nowMs >= client.lookAtMs) this.#context.lookForFrozen()
   }
 
   /** Reads behind the one that overstays go elsewhere; a write may have been carried out, so it waits. */
@@ -127,31 +153,9 @@ export class LaneWatch {
   #cancel(client: PipelinedClient, head: Sent): void {
     client.cancelledHead = head
     client.wasCancelled = true
-    void cancelOnServer(this.#context.settings, client.connection.processId).catch(() => {
-      // A server that cannot be reached is the probe's business.
+    void client.connection.cancel(this.#context.settings).catch(() => {
+      // A server that cannot be reached is found out otherwise.
     })
-  }
-
-  /** Gives a connection up when the server has nothing to do for it, and yet no answer comes. */
-  async #probe(client: PipelinedClient, head: Sent): Promise<void> {
-    if (this.#probing.has(client)) return
-    this.#probing.add(client)
-    const { settings, giveUpFrozen } = this.#context
-    try {
-      const isWorking = await isWorkingOnServer(settings, client.connection.processId)
-      if (client.head !== head) return
-      if (isWorking === false) {
-        await settings.clock.sleep(SECOND_LOOK_MS)
-        const isWorkingStill = await isWorkingOnServer(settings, client.connection.processId)
-        if (client.head === head && isWorkingStill === false) giveUpFrozen(client)
-      } else if (isWorking === true && client.cancelledHead === head && client.probeAtMs > 0) {
-        // Asked to end a while ago, and still at it.
-        giveUpFrozen(client)
-      }
-    } finally {
-      client.probeAtMs = settings.clock.monotonicMs() + PROBE_AGAIN_MS
-      this.#probing.delete(client)
-    }
   }
 
   #expire(nowMs: number): void {

@@ -1,5 +1,6 @@
 import type { ResultBuilder } from 'pg'
 import type { PostgresConnection } from '../connection.ts'
+import { queryFor } from '../described-query.ts'
 import type { PipelinedRequest } from './pipelined-request.ts'
 
 /** A statement on its way; the caller may have left. */
@@ -40,7 +41,9 @@ export class PipelinedClient {
   /** Whether the server was ever asked to cancel, so that a cancelled statement may be one that was not meant. */
   wasCancelled = false
   /** When to look again whether the connection is alive; 0 while it answers. */
-  probeAtMs = 0
+  lookAtMs = 0
+  /** Whether it proved to be frozen; it then only waits for what may not be sent again. */
+  isFrozen = false
   readonly #listener: ClientListener
   #head: Sent | undefined
   #tail: Sent | undefined
@@ -59,7 +62,7 @@ export class PipelinedClient {
 
   /** Sends a statement now, or with others of this turn of the event loop when some are on their way. */
   send(request: PipelinedRequest, nowMs: number): void {
-    const { client, statements } = this.connection
+    const { statements, columns } = this.connection
     const { text, values } = request
     if (this.inFlight > 0) this.#cork()
     else this.headSinceMs = nowMs
@@ -68,23 +71,31 @@ export class PipelinedClient {
     if (evicted !== undefined) this.#deallocate(evicted)
     const sent: Sent = { request, sentMs: nowMs, next: undefined }
     this.#enqueue(sent)
-    const config = name === undefined ? { text, values } : { name, text, values }
-    // The driver's types know neither readonly values nor a callback beside a configuration.
-    const query = client.query.bind(client) as unknown as (
-      config: object,
-      callback: AnswerCallback,
-    ) => void
-    query(config, (error, result) => this.#answered(sent, error ?? undefined, result))
+    if (name === undefined) {
+      this.#query(sent, { text, values })
+      return
+    }
+    const known = columns.get(name)
+    this.#query(
+      sent,
+      queryFor({ name, text, values }, known),
+      known === undefined ? name : undefined,
+    )
   }
 
-  /** Takes away everything that waits for an answer, first sent first. */
-  takeAll(): PipelinedRequest[] {
-    return this.#take(this.#head)
+  /** Takes away what waits for an answer and `mayLeave`, first sent first. */
+  takeAll(mayLeave?: (request: PipelinedRequest) => boolean): PipelinedRequest[] {
+    return this.#take(this.#head, mayLeave)
   }
 
   /** Takes away what waits behind the first one and `mayLeave`. */
   takeBehindHead(mayLeave: (request: PipelinedRequest) => boolean): PipelinedRequest[] {
     return this.#take(this.#head?.next, mayLeave)
+  }
+
+  /** Whether someone still waits for an answer. */
+  get hasWaiters(): boolean {
+    return this.#head?.request?.isSettled === false || this.hasWaitersBehindHead
   }
 
   /** Whether someone still waits for a statement behind the first one. */
@@ -107,6 +118,20 @@ export class PipelinedClient {
       taken.push(request)
     }
     return taken
+  }
+
+  /** @param newName of a statement whose columns are to be remembered */
+  #query(sent: Sent, config: object, newName?: string): void {
+    const { client, columns } = this.connection
+    // The driver's types know neither readonly values nor a callback beside a configuration.
+    const query = client.query.bind(client) as unknown as (
+      config: object,
+      callback: AnswerCallback,
+    ) => void
+    query(config, (error, result) => {
+      if (newName !== undefined && !error) columns.set(newName, result.fields)
+      this.#answered(sent, error ?? undefined, result)
+    })
   }
 
   #deallocate(name: string): void {

@@ -8,8 +8,10 @@ export interface RequestOutcome<Row> {
   readonly reject: (reason: Error) => void
 }
 
-/** Sendings of a read at most; a write is sent once. */
+/** Sendings over shared connections at most; the next one is over a session of its own. */
 const MAX_SENDS = 3
+/** Connections that may be lost under a read, in case it is the read that ends them; a write is sent once. */
+export const MAX_LOSSES = 5
 
 /** One caller's statement from the call to its answer, on whichever connections that takes. */
 export class PipelinedRequest {
@@ -18,13 +20,13 @@ export class PipelinedRequest {
   readonly record: StatementRecord
   readonly startedMs: number
   readonly timeoutMs: number
-  readonly signal: AbortSignal | undefined
+  readonly options: QueryOptions
   readonly #outcome: RequestOutcome<unknown>
   readonly #onSettled: (request: PipelinedRequest, isError: boolean) => void
   #onAbort: (() => void) | undefined
   isSettled = false
-  /** Whether a connection was lost under it. */
-  wasLost = false
+  /** How many connections were lost under it. */
+  losses = 0
   /** How often it was sent so far. */
   sends = 0
 
@@ -36,7 +38,7 @@ export class PipelinedRequest {
     },
     startedMs: number,
     timeoutMs: number,
-    signal: QueryOptions['signal'],
+    options: QueryOptions,
     outcome: RequestOutcome<unknown>,
     onSettled: (request: PipelinedRequest, isError: boolean) => void,
   ) {
@@ -45,9 +47,10 @@ export class PipelinedRequest {
     this.record = statement.record
     this.startedMs = startedMs
     this.timeoutMs = timeoutMs
-    this.signal = signal
+    this.options = options
     this.#outcome = outcome
     this.#onSettled = onSettled
+    const { signal } = options
     if (signal !== undefined) {
       this.#onAbort = (): void => this.reject(toError(signal.reason))
       signal.addEventListener('abort', this.#onAbort, { once: true })
@@ -58,9 +61,19 @@ export class PipelinedRequest {
     return this.startedMs + this.timeoutMs
   }
 
+  /** Whether it changes nothing, by its text or by the caller's word. */
+  get isRead(): boolean {
+    return this.record.kind === 'read' || this.options.replica === true
+  }
+
   /** Whether it may be sent again although an earlier sending may have been carried out. */
   get maySendAgain(): boolean {
-    return this.record.kind === 'read' && this.sends < MAX_SENDS
+    return this.isRead && this.losses < MAX_LOSSES
+  }
+
+  /** Whether shared connections have had it often enough. */
+  get isWanderer(): boolean {
+    return this.sends >= MAX_SENDS
   }
 
   resolve(result: QueryResult<unknown>): void {
@@ -74,7 +87,8 @@ export class PipelinedRequest {
   #settle(isError: boolean): boolean {
     if (this.isSettled) return false
     this.isSettled = true
-    if (this.#onAbort !== undefined) this.signal?.removeEventListener('abort', this.#onAbort)
+    if (this.#onAbort !== undefined)
+      this.options.signal?.removeEventListener('abort', this.#onAbort)
     this.#onSettled(this, isError)
     return true
   }

@@ -1,9 +1,13 @@
 import { kindOf, type StatementKind } from './statement-kind.ts'
 
-/** Longest mean time, beyond the way to the server and back, of a statement that shares a connection. */
+/** Longest time, beyond the way to the server and back, of a statement that shares a connection. */
 const FAST_MS = 2
-/** Answers seen before a statement may share a connection. */
-const FEW_ANSWERS = 3
+/** Answers on sessions of its own after which a statement is judged. */
+const TRIAL_ANSWERS = 3
+/** Each time a statement proves slow after all, its next trial is twice as long; up to 768 answers. */
+const MAX_STRIKES = 8
+/** Short answers in a row after which a strike is forgotten. */
+const FORGET_AFTER = 256
 const SMOOTHING = 0.2
 /** One answer counts for no more than this, since a busy client adds delays of its own. */
 const OUTLIER_MS = 3 * FAST_MS
@@ -12,45 +16,74 @@ const OUTLIER_MS = 3 * FAST_MS
 export class StatementRecord {
   readonly kind: StatementKind
   readonly #floor: LatencyFloor
-  #answers = 0
   #meanMs = Infinity
+  #trial = { answers: 0, bestMs: Infinity }
+  #strikes = 0
+  #goodAnswers = 0
 
   constructor(kind: StatementKind, floor: LatencyFloor) {
     this.kind = kind
     this.#floor = floor
   }
 
-  /** Mean time, the latest answers weighing most; `Infinity` before the first. */
+  /** Mean time of the server at it, the latest answers weighing most; `Infinity` before the first trial. */
   get meanMs(): number {
     return this.#meanMs
   }
 
   /** Whether it may share a connection: known to be short, and a statement of its own. */
   get isFast(): boolean {
-    return (
-      this.kind !== 'session' &&
-      this.#answers >= FEW_ANSWERS &&
-      this.#meanMs <= this.#floor.ms + FAST_MS
-    )
+    return this.kind !== 'session' && this.#meanMs <= this.#floor.ms + FAST_MS
   }
 
-  /** Notes how long an answer took. The quickest of the first few is where the mean begins. */
+  /**
+   * Notes how long an answer on a session of its own took. Only the best of a few counts: a busy
+   * machine makes all of them long, the more so the more sessions are at work, and would keep short
+   * statements from the very connections on which they are least work.
+   */
+  observeAlone(ms: number): void {
+    if (this.isFast) return
+    const trial = this.#trial
+    trial.answers += 1
+    trial.bestMs = Math.min(trial.bestMs, ms)
+    if (trial.answers < TRIAL_ANSWERS * 2 ** this.#strikes) return
+    this.#meanMs = trial.bestMs
+    this.#trial = { answers: 0, bestMs: Infinity }
+  }
+
+  /** Notes for how long the server was at it on a shared connection. */
   observe(ms: number): void {
     this.#fold(Math.min(ms, this.#floor.ms + OUTLIER_MS))
   }
 
   /** Notes that it held up others for so long, which is no mistake of measuring. */
   overstayed(ms: number): void {
-    this.#fold(Math.max(ms, this.#floor.ms + OUTLIER_MS))
-    this.#meanMs = Math.max(this.#meanMs, this.#floor.ms + 2 * FAST_MS)
+    this.#fold(Math.max(ms, this.#floor.ms + OUTLIER_MS, this.#neededFor(2 * FAST_MS)))
+  }
+
+  /** It was not slow after all: its connection was frozen. */
+  acquit(): void {
+    this.#meanMs = Math.min(this.#meanMs, this.#floor.ms)
+    this.#strikes = Math.max(0, this.#strikes - 1)
+  }
+
+  /** What must be folded in for the mean to be so far above the floor. */
+  #neededFor(ms: number): number {
+    return this.#meanMs + (this.#floor.ms + ms - this.#meanMs) / SMOOTHING
   }
 
   #fold(ms: number): void {
-    this.#answers += 1
-    this.#meanMs =
-      this.#answers <= FEW_ANSWERS
-        ? Math.min(this.#meanMs, ms)
-        : this.#meanMs + SMOOTHING * (ms - this.#meanMs)
+    const wasFast = this.isFast
+    this.#meanMs += SMOOTHING * (ms - this.#meanMs)
+    if (!this.isFast) {
+      if (wasFast) this.#strikes = Math.min(MAX_STRIKES, this.#strikes + 1)
+      this.#goodAnswers = 0
+      return
+    }
+    this.#goodAnswers += 1
+    if (this.#goodAnswers < FORGET_AFTER) return
+    this.#goodAnswers = 0
+    this.#strikes = Math.max(0, this.#strikes - 1)
   }
 }
 

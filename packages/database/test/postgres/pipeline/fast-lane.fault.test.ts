@@ -1,41 +1,18 @@
-import { PostgresManager, type PostgresStats } from '@dharma/database/postgres'
+import {
+  PostgresConnectionError,
+  PostgresManager,
+  type PostgresStats,
+} from '@dharma/database/postgres'
 import { startFaultProxy, startPostgres, type FaultProxy, type TestServer } from '@dharma/testkit'
 import { describeWithPostgres } from '@dharma/testkit/vitest'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest'
+import { Load } from '../load.ts'
 import { FreezingRelay } from './freezing-relay.ts'
 
 const READ = 'select id, n from points where id = $1'
 const WRITE = 'update points set n = n + 1 where id = $1'
-
-/** Callers who ask again as soon as they have an answer, and what became of it all. */
-class Load {
-  readonly errors: unknown[] = []
-  answered = 0
-  #isOver = false
-  readonly #callers: Promise<void>[]
-
-  constructor(callers: number, call: (caller: number) => Promise<unknown>) {
-    this.#callers = Array.from({ length: callers }, (_, caller) => this.#run(() => call(caller)))
-  }
-
-  async end(): Promise<void> {
-    this.#isOver = true
-    await Promise.all(this.#callers)
-  }
-
-  async #run(call: () => Promise<unknown>): Promise<void> {
-    while (!this.#isOver) {
-      try {
-        await call()
-        this.answered += 1
-      } catch (error) {
-        this.errors.push(error)
-        // What fails at once is asked for again in the next turn, so that the test goes on.
-        await new Promise(setImmediate)
-      }
-    }
-  }
-}
+/** Frozen connections are found out long before the 5 s of an attempt to connect, also on a busy machine. */
+const FOUND_OUT_MS = 3_000
 
 function totals(stats: PostgresStats): NonNullable<PostgresStats['pipeline']>['totals'] {
   if (stats.pipeline === undefined) throw new Error('the lane is off')
@@ -82,7 +59,7 @@ describeWithPostgres.each([15, 18])('the fast lane, PostgreSQL %i', (version) =>
       url: server.urlThrough(proxy),
       applicationName: 'loaded',
       pool: { max: 4 },
-      connectTimeoutMs: 500,
+      connectTimeoutMs: 300,
     })
     await warm(database)
   })
@@ -92,21 +69,25 @@ describeWithPostgres.each([15, 18])('the fast lane, PostgreSQL %i', (version) =>
     await proxy.close()
   })
 
-  it('shows no read error while all sessions are terminated twenty times', async () => {
-    const load = new Load(32, (caller) => database.query(READ, [caller + 1]))
-    for (let round = 0; round < 20; round++) {
-      const before = load.answered
-      await expect
-        .poll(() => load.answered, { interval: 5, timeout: 20_000 })
-        .toBeGreaterThan(before + 200)
-      await control.query(
-        `select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'loaded'`,
-      )
-    }
-    await load.end()
-    expect(load.errors).toEqual([])
-    expect(totals(database.stats()).lost).toBeGreaterThan(0)
-  })
+  it(
+    'shows no read error while all sessions are terminated fifty times',
+    { timeout: 180_000 },
+    async () => {
+      const load = new Load(32, (caller) => database.query(READ, [caller + 1]))
+      for (let round = 0; round < 50; round++) {
+        const before = load.answered
+        await expect
+          .poll(() => load.answered, { interval: 5, timeout: 20_000 })
+          .toBeGreaterThan(before + 200)
+        await control.query(
+          `select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'loaded'`,
+        )
+      }
+      await load.end()
+      expect(load.errors).toEqual([])
+      expect(totals(database.stats()).lost).toBeGreaterThan(0)
+    },
+  )
 
   it('sends no write twice while sessions are terminated, and says which are unclear', async () => {
     await control.query('update points set n = 0')
@@ -137,17 +118,31 @@ describeWithPostgres.each([15, 18])('the fast lane, PostgreSQL %i', (version) =>
     relay.freeze()
     const startedMs = performance.now()
     const reads = Array.from({ length: 30 }, (_, index) => own.query(READ, [index + 1]))
-    const write = own.query(WRITE, [50]).catch((error: unknown) => error)
+    const write = own.query(WRITE, [50]).then(
+      () => 'done',
+      (error: unknown) => (error instanceof PostgresConnectionError ? 'unclear' : error),
+    )
     const outcomes = await Promise.allSettled(reads)
     const tookMs = performance.now() - startedMs
     expect(outcomes.filter(({ status }) => status === 'rejected')).toEqual([])
-    expect(tookMs).toBeLessThan(2_000)
-    expect(await write).toMatchObject({
-      code: 'DHARMA_POSTGRES_CONNECTION',
-      message: expect.stringContaining('not known'),
-    })
+    expect(tookMs).toBeLessThan(FOUND_OUT_MS)
+    // On a busy machine it may not have been sent before, and so is on a new connection.
+    expect(await write).toBeOneOf(['unclear', 'done'])
     expect(totals(own.stats()).frozen).toBeGreaterThan(0)
     expect((await own.query(READ, [1])).rowCount).toBe(1)
+  })
+
+  it('loses no read of sessions of their own either when all connections freeze', async () => {
+    await using relay = await new FreezingRelay(server).listen()
+    const url = server.urlThrough(relay)
+    await using own = new PostgresManager({ url, pool: { max: 4 }, pipeline: false })
+    await Promise.all(Array.from({ length: 8 }, () => own.query(READ, [1])))
+    relay.freeze()
+    const startedMs = performance.now()
+    const reads = Array.from({ length: 30 }, (_, index) => own.query(READ, [index + 1]))
+    const outcomes = await Promise.allSettled(reads)
+    expect(outcomes.filter(({ status }) => status === 'rejected')).toEqual([])
+    expect(performance.now() - startedMs).toBeLessThan(FOUND_OUT_MS)
   })
 
   it('answers by the deadline while nothing comes through at all', async () => {
@@ -158,7 +153,7 @@ describeWithPostgres.each([15, 18])('the fast lane, PostgreSQL %i', (version) =>
         return database.query(index % 2 === 0 ? READ : WRITE, [index % 90], { timeoutMs: 400 })
       }),
     )
-    expect(performance.now() - startedMs).toBeLessThan(2_000)
+    expect(performance.now() - startedMs).toBeLessThan(5_000)
     expect(outcomes.every(({ status }) => status === 'rejected')).toBe(true)
     await proxy.heal()
     await expect
