@@ -31,6 +31,8 @@ async function run(): Promise<void> {
   const reads = Array.from({ length: Number(calls) }, () =>
     cache.getOrLoad('k', load, { loadTimeoutMs: behavior === 'hangs' ? 3_000 : 30_000 }),
   )
+  // Each read goes out after the answer to the one before: by then the lease has been asked for, too.
+  for (const key of ['a', 'b', 'c', 'd']) await cache.get(key)
   process.send?.('calling')
   const seen = (await Promise.allSettled(reads)).map((outcome) => {
     if (outcome.status === 'fulfilled') return outcome.value
