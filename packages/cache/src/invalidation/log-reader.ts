@@ -53,6 +53,8 @@ export class LogReader {
   #silence: Timer | undefined
   #lastId: string | undefined
   #version = 0
+  /** Beginnings so far: an answer to what was asked before the last one says nothing any more. */
+  #begun = 0
 
   constructor(options: LogReaderOptions) {
     this.#options = options
@@ -65,13 +67,13 @@ export class LogReader {
    * has not, as after a failover that lost the last writes.
    */
   async verify(client: RedisClient): Promise<void> {
+    const begun = this.#begun
     const knownVersion = this.#options.versionHint()
     const { position, lastId, hasLast } = await this.#sync(client, knownVersion, this.#lastId)
+    if (begun !== this.#begun) return this.verify(client)
     if (position.version >= knownVersion && hasLast) return
     // Reading goes on from here, so that it does not find the same once more.
-    this.#version = position.version
-    this.#lastId = lastId
-    this.#options.onRestart(position, true)
+    this.#begin(position, lastId, true)
   }
 
   /** Ends reading. The link is closed with it. */
@@ -100,6 +102,7 @@ export class LogReader {
 
   async #readOnce(lastId: string): Promise<void> {
     const { link, layout, clock, blockMs, versionHint } = this.#options
+    const begun = this.#begun
     const knownVersion = Math.max(this.#version, versionHint())
     const sentMs = clock.monotonicMs()
     const replies = await link.client
@@ -118,6 +121,7 @@ export class LogReader {
       link.reset()
       throw new RedisUnavailableError({ cause: new Error(`the log was read from a ${role[0]}`) })
     }
+    if (begun !== this.#begun) return
     // It never falls: this server lacks what was read before, or what another connection was told.
     const last = Number(version ?? 0)
     if (last < knownVersion) return this.#restart(true)
@@ -141,15 +145,22 @@ export class LogReader {
 
   async #restart(isRollback: boolean): Promise<void> {
     const { link, clock, versionHint } = this.#options
+    const begun = this.#begun
     const sentMs = clock.monotonicMs()
     const { position, lastId, serverMs } = await this.#sync(
       link.client,
       isRollback ? 0 : versionHint(),
     )
+    if (begun !== this.#begun) return
+    this.#begin(position, lastId, isRollback)
+    this.#options.onSynced(sentMs, serverMs)
+  }
+
+  #begin(position: LogPosition, lastId: string, isRollback: boolean): void {
+    this.#begun++
     this.#version = position.version
     this.#lastId = lastId
     this.#options.onRestart(position, isRollback)
-    this.#options.onSynced(sentMs, serverMs)
   }
 
   async #sync(
