@@ -34,7 +34,7 @@ interface Watched {
 }
 
 async function log(): Promise<Watched> {
-  const cache = createCache({ namespace: name, redis: url, timeoutMs: 10_000 })
+  const cache = createCache({ namespace: name, redis: url })
   await cache.ready()
   return {
     hasHeard: () => cache.peek('k') === undefined,

@@ -32,9 +32,12 @@ export class CacheManager<Name extends string = string> implements AsyncDisposab
         throw new RangeError(`a cache's name must be 1 to 32 of A-Z a-z 0-9 _ . -, got '${name}'`)
       }
     }
+    const isShared = entries.some(([, { redis }]) => redis !== false)
     // Errors of the connection are told by the caches, which all listen to it.
     this.#link =
-      shared.redis === undefined ? undefined : RedisLink.open(shared.redis, () => undefined)
+      shared.redis === undefined || !isShared
+        ? undefined
+        : RedisLink.open(shared.redis, () => undefined)
     this.#link?.client.setMaxListeners(0)
     const opened = new Map<Name, Cache>()
     try {
@@ -50,7 +53,7 @@ export class CacheManager<Name extends string = string> implements AsyncDisposab
         )
       }
     } catch (error) {
-      void closeAll(opened.values(), this.#link)
+      closeAll(opened.values(), this.#link).catch((failure: unknown) => shared.onError?.(failure))
       throw error
     }
     this.#caches = opened

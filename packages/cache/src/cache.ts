@@ -217,6 +217,7 @@ export class Cache implements AsyncDisposable {
     const ready = this.#parts.side.ready(waiting.signal)
     await Promise.race([ready, timedOut.promise]).finally(() => {
       timer.cancel()
+      // Aborted when the time is over, it rejects, and the caller has been told by then.
       ready.catch(() => undefined)
       waiting.abort()
     })

@@ -159,6 +159,19 @@ describe('a value that is written', () => {
     expect([single.limits, cluster.limits]).toEqual([[5_250], [undefined]])
   })
 
+  it('is sent no more once Redis has refused one before it, and is pending', async () => {
+    const entries = Array.from({ length: 600 }, (_, index) => [`k${index}`, index] as const)
+    const { writes, postponed, remembered, limits, memory } = createParts({
+      takes: (key) => key !== 'k0',
+    })
+    expect(await writes.set(entries, ENTRY)).toEqual({ status: 'pending' })
+    expect(limits.length).toBe(1)
+    // Those that were stored with it too: that they were is not certain.
+    expect(postponed.map(({ keys }) => keys?.length)).toEqual([600])
+    expect(remembered).toEqual([])
+    expect(memory.hit('k599')).toBeGreaterThanOrEqual(0)
+  })
+
   it('is pending if Redis refused it, and of many only those are', async () => {
     const entries = Array.from({ length: 300 }, (_, index) => [`k${index}`, index] as const)
     const { writes, postponed, remembered, memory } = createParts({

@@ -17,6 +17,7 @@ export class ChangeFeed {
   ended
   stream
   pending
+  gap
   token
   savedToken
   savedAtMs

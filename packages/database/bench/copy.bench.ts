@@ -148,6 +148,7 @@ export const benches: readonly Bench[] = [
             values,
           )
         }),
+      'INSERT of one row': (context) => storing(context, 'single', 1_000, insertEach),
     },
     bars: [
       {
@@ -186,6 +187,12 @@ export const benches: readonly Bench[] = [
         figure: 'rowsPerSec',
         atLeast: 3.5,
       },
+      {
+        subject: 'dharma copyInto (binary)',
+        over: 'INSERT of one row',
+        figure: 'rowsPerSec',
+        atLeast: 100,
+      },
     ],
   }),
   defineBench({
@@ -213,12 +220,7 @@ export const benches: readonly Bench[] = [
             { ...context, urls: { ...context.urls, postgres: url } },
             'single',
             500,
-            async (client, table, rows) => {
-              for (const row of rows) {
-                const text = `insert into ${table} values ($1,$2,$3,$4,$5,$6,$7,$8)`
-                await client.query({ name: 'insert', text, values: Object.values(row) })
-              }
-            },
+            insertEach,
             '',
           ),
         ),
@@ -233,6 +235,13 @@ export const benches: readonly Bench[] = [
     ],
   }),
 ]
+
+async function insertEach(client: Client, table: string, rows: readonly Row[]): Promise<void> {
+  const text = `insert into ${table} values ($1,$2,$3,$4,$5,$6,$7,$8)`
+  for (const row of rows) {
+    await client.query({ name: 'insert', text, values: Object.values(row) as unknown[] })
+  }
+}
 
 /** Rows as pg-copy-streams-binary wants them: each field with its type. */
 function binaryFields(row: Row): readonly object[] {

@@ -35,6 +35,7 @@ export class ClaimLane {
   /** Jobs asked for beside the first: grows while the queue gives them, so that idle queues cost little. */
   #eager = 0
   #stalledTimer: NodeJS.Timeout | undefined
+  #isClosed = false
   /** When the next delayed job is due, as the last answer said. Milliseconds since the epoch. */
   dueAtMs: number = Infinity
 
@@ -51,8 +52,12 @@ export class ClaimLane {
     if (first === undefined) return []
     const more = Math.min(count - 1, this.#eager)
     const settled = await Promise.allSettled(Array.from({ length: more }, () => this.#next()))
-    const others = settled.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []))
-    const found = others.filter((job) => job !== undefined)
+    const found: { readonly job: ClaimedJob; readonly token: string }[] = []
+    for (const each of settled) {
+      // Those that came are run whatever became of the others.
+      if (each.status === 'rejected') this.#options.onError(toError(each.reason))
+      else if (each.value !== undefined) found.push(each.value)
+    }
     this.#eager = found.length === more ? Math.min(MAX_EAGER, more * 2 + 1) : found.length
     return [first, ...found]
   }
@@ -98,6 +103,7 @@ export class ClaimLane {
   }
 
   close(): void {
+    this.#isClosed = true
     clearTimeout(this.#stalledTimer)
   }
 
@@ -139,9 +145,12 @@ export class ClaimLane {
       this.#queue
         .getBackend()
         .moveStalledJobsToWait()
-        .catch((error: unknown) => this.#options.onError(toError(error)))
+        .catch((error: unknown) => {
+          // A look under way when the lane is closed ends with its connection.
+          if (!this.#isClosed) this.#options.onError(toError(error))
+        })
         .finally(() => {
-          if (this.#stalledTimer !== undefined) this.#lookForStalled()
+          if (!this.#isClosed) this.#lookForStalled()
         })
     }, this.#options.stalledEveryMs)
   }

@@ -24,6 +24,7 @@ serveLeases({
     if (backend === undefined) {
       const settings: QueueOptions = { connection: redis, prefix }
       backend = createRedisBackend(queue, settings)
+      // Its errors are those of the client that it was given.
       backend.on('error', () => {})
       backends.set(queue, backend)
     }

@@ -138,7 +138,8 @@ export class MarkerWatch {
       this.#clientId = undefined
       blocking.client('ID').then(
         (id) => (this.#clientId = id),
-        () => {},
+        // Without it a new queue waits for the end of a wait; a connection that ended is not asked again.
+        (error: unknown) => this.#blocking === blocking && this.#fail(error),
       )
     })
     this.#blocking = blocking
@@ -149,7 +150,11 @@ export class MarkerWatch {
   #interrupt(): void {
     if (this.#clientId === undefined) return
     this.#options.redis.client('UNBLOCK', this.#clientId).catch((error: unknown) => {
-      this.#options.onError(toError(error))
+      this.#fail(error)
     })
+  }
+
+  #fail(error: unknown): void {
+    if (!this.#isClosed) this.#options.onError(toError(error))
   }
 }

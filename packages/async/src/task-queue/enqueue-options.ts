@@ -18,8 +18,8 @@ export interface EnqueueOptions {
    */
   readonly deduplicate?: string | { readonly key: string; readonly ttlMs: number }
   /**
-   * Jobs of a task with one key are one job with one result, which is kept for the queue's
-   * `idempotencyTtlMs`: enqueueing again gives it, and what was done is not done again.
+   * Jobs of a task with one key in one queue are one job with one result, which is kept for
+   * the task queue's `idempotencyTtlMs`: enqueueing again gives it, and what was done is not done again.
    */
   readonly idempotencyKey?: string
   /** @default the task's, after routing */

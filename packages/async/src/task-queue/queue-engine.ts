@@ -14,7 +14,7 @@ export interface QueueEngine extends AsyncDisposable {
   readonly signals: SignalBus
   /**
    * Stores jobs, and resolves to their ids when the engine has acknowledged all of them. A job
-   * whose id is known already is not stored again.
+   * whose id its queue knows already is not stored again; two queues may know one id.
    */
   enqueue(jobs: readonly NewJob[]): Promise<string[]>
   /**
@@ -149,6 +149,8 @@ export interface RunFailure {
   readonly endedAtMs: number
   /** Host and process id of the worker. */
   readonly worker: string
+  /** Pause before the next run; none where it was the last. */
+  readonly retryDelayMs?: number
 }
 
 export type JobOutcome =

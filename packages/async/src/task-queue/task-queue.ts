@@ -15,6 +15,7 @@ import { jobDefaults, type EnqueueOptions } from './enqueue-options.ts'
 import { EngineJobHandle, type JobHandle } from './job-handle.ts'
 import { memory } from './memory/memory-engine.ts'
 import { QueueAdmin } from './queue-admin.ts'
+import { QueueDepth } from './queue-depth.ts'
 import type { NewJob, QueueCounts, QueueEngine } from './queue-engine.ts'
 import { timingOf, type ScheduleOptions } from './schedule/schedule-spec.ts'
 import { ScheduleStore, type StoredSchedule } from './schedule/schedule-store.ts'
@@ -43,6 +44,7 @@ export interface TaskQueueOptions {
   readonly runsSchedules?: boolean
   /** Told what endangers jobs, at start. @default a process warning */
   readonly logger?: Logger
+  /** Of runs by task, and of jobs by queue and state for the queues that this process works on. */
   readonly metrics?: Metrics
   /** @default systemClock */
   readonly clock?: Clock
@@ -80,6 +82,7 @@ export class TaskQueue implements AsyncDisposable {
   readonly #workers = new Set<TaskWorker>()
   readonly #warned: Promise<void>
   #scheduler: Scheduler | undefined
+  #depth: QueueDepth | undefined
   #isClosed = false
 
   /** @throws RangeError naming option, limit and value */
@@ -258,6 +261,7 @@ export class TaskQueue implements AsyncDisposable {
       onClosed: (closed) => this.#workers.delete(closed),
     })
     this.#workers.add(worker)
+    this.#showDepth(worker.info.queues)
     this.#startScheduler()
     return worker
   }
@@ -287,6 +291,7 @@ export class TaskQueue implements AsyncDisposable {
   /** Closes the workers started here, in time for their jobs to end, then the engine. */
   async close(): Promise<void> {
     this.#isClosed = true
+    this.#depth?.[Symbol.dispose]()
     await this.#scheduler?.close()
     await Promise.all([...this.#workers].map((worker) => worker.close()))
     await this.#warned
@@ -336,6 +341,14 @@ export class TaskQueue implements AsyncDisposable {
     const onError = (error: Error): void => this.#report(error)
     this.#scheduler ??= new Scheduler(this.#engine, this.#schedules, this.#clock, onError)
     return this.#scheduler
+  }
+
+  #showDepth(queues: readonly string[]): void {
+    const { metrics } = this.#options
+    if (metrics === undefined) return
+    const onError = (error: Error): void => this.#report(error)
+    this.#depth ??= new QueueDepth({ engine: this.#engine, metrics, clock: this.#clock, onError })
+    this.#depth.watch(queues)
   }
 
   async #warn(): Promise<void> {

@@ -21,6 +21,8 @@ import {
 /** What V8 says on standard error before it ends a process without memory. */
 const OUT_OF_MEMORY = /heap out of memory|heap limit|Allocation failed/
 const TAIL_CHARS = 4096
+/** How often the size of a semi-space fits the young objects: V8 counts large ones as a third. */
+const SEMI_SPACES = 3
 /** How long the last words of a process that aborted may take. */
 const LAST_WORDS_MS = 250
 
@@ -47,7 +49,7 @@ export class ProcessChannel implements Channel {
       ...(maxHeapMb === undefined ? [] : [`--max-old-space-size=${Math.ceil(maxHeapMb)}`]),
       ...(maxYoungHeapMb === undefined
         ? []
-        : [`--max-semi-space-size=${Math.ceil(maxYoungHeapMb)}`]),
+        : [`--max-semi-space-size=${Math.ceil(maxYoungHeapMb / SEMI_SPACES)}`]),
     ]
     const entry = fileURLToPath(entryUrl('process-entry'))
     this.#child = spawn(

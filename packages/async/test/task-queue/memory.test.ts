@@ -72,7 +72,11 @@ describe('createTaskQueue', () => {
     })
     queue.work([big])
     const job = await queue.enqueue(big, {})
-    await expect(job.result()).rejects.toThrow('a value of type bigint at result')
+    await expect(job.result()).rejects.toThrow(
+      'has a value of type bigint at result, which JSON cannot carry',
+    )
+    const [letter] = await queue.admin.deadLetters()
+    expect(letter?.failures).toMatchObject([{ errorName: 'TaskPayloadError' }])
   })
 
   it.each([

@@ -6,6 +6,7 @@ import {
   type QueueEngine,
 } from '@dharma/async/task-queue'
 import { constant } from '@dharma/async/resilience'
+import { silentLogger, type Logger } from '@dharma/core'
 import { createMetrics } from '@dharma/core/metrics'
 import { ManualClock } from '@dharma/core/testing'
 import { describe, expect, it, vi } from 'vitest'
@@ -52,6 +53,60 @@ describe('TaskWorker', () => {
     expect(text).toContain('runs_total{task="flaky",outcome="completed"} 1')
     expect(text).toContain('run_seconds_count{task="flaky"} 2')
     expect(text).toContain('wait_seconds_count{task="flaky"} 1')
+  })
+
+  it('shows how many jobs its queues hold by state, until the queue is closed', async () => {
+    const metrics = createMetrics()
+    const clock = new ManualClock()
+    const queue = createTaskQueue({ engine: memory({ clock }), clock, metrics })
+    const task = defineTask({
+      name: 'task',
+      queue: 'images',
+      input,
+      run: (_, { signal }) => clock.sleep(60_000, signal),
+    })
+    await queue.enqueueMany(task, [{}, {}, {}])
+    await queue.enqueue(task, {}, { delayMs: 8_000 })
+    queue.work([task], { concurrency: 1, closeTimeoutMs: 0 })
+    const jobs = async (): Promise<string[]> => {
+      const lines = (await metrics.expose()).split('\n')
+      return lines.filter((line) => /^dharma_task_queue_jobs.* [1-9]/.test(line))
+    }
+    const series = (state: string, value: number): string =>
+      `dharma_task_queue_jobs{queue="images",state="${state}"} ${value}`
+    await clock.advance(5_000)
+    expect(await jobs()).toEqual([series('waiting', 2), series('delayed', 1), series('active', 1)])
+    await clock.advance(5_000)
+    expect(await jobs()).toEqual([series('waiting', 3), series('active', 1)])
+    await queue.close()
+    expect(await jobs()).toEqual([])
+    expect(clock.pendingTimers).toBe(0)
+  })
+
+  it('tells when jobs could not be counted, and counts them at the next look', async () => {
+    const metrics = createMetrics()
+    const clock = new ManualClock()
+    const engine = memory({ clock })
+    const own = engine.counts.bind(engine)
+    let isAway = true
+    engine.counts = async (name) => {
+      if (isAway) throw new Error('no answer')
+      return own(name)
+    }
+    const told: string[] = []
+    const logger: Logger = {
+      ...silentLogger,
+      warn: (_fields: object | string, message?: unknown) => void told.push(String(message)),
+    }
+    await using queue = createTaskQueue({ engine, clock, metrics, logger })
+    const task = defineTask({ name: 'task', input, run: () => 1 })
+    queue.work([task])
+    await clock.advance(0)
+    expect(told).toEqual(['no answer'])
+    expect(await metrics.expose()).not.toContain('dharma_task_queue_jobs{')
+    isAway = false
+    await clock.advance(5_000)
+    expect(await metrics.expose()).toContain('queue_jobs{queue="default",state="waiting"} 0')
   })
 
   it('goes on after the engine could not be reached', async () => {

@@ -4,7 +4,7 @@ import { ManualClock } from '@dharma/core/testing'
 import { describe, expect, it } from 'vitest'
 import { openPlainPool, openPool, reasonOf, Reports, type Work } from './fixtures/open-pool.ts'
 
-describe('statistics', { timeout: 30_000 }, () => {
+describe('statistics', () => {
   it('tell the share of each worker, and tasks go to the least busy one', async () => {
     const reports = new Reports()
     await using pool = openPool('thread', {
@@ -80,7 +80,7 @@ describe('statistics', { timeout: 30_000 }, () => {
   })
 })
 
-describe('health', { timeout: 30_000 }, () => {
+describe('health', () => {
   it('is up while tasks can run, and down after the end', async () => {
     const pool = openPlainPool('thread', { name: 'images', min: 0 })
     expect(pool.health()).toEqual({ status: 'up' })

@@ -75,7 +75,7 @@ describe.each(kinds)('a pool of kind %s', { timeout }, (kind) => {
     let next = 0
     const injectAll = async (): Promise<void> => {
       for (let index = next++; index < faults; index = next++) {
-        const fault = inject(pool, index).catch(() => undefined)
+        const fault = Promise.allSettled([inject(pool, index)])
         const others = Array.from({ length: innocentsAFault }, (_, other) =>
           pool.run('add', [index, other]),
         )

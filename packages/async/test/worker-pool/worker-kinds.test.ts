@@ -8,6 +8,7 @@ import { ClosedError } from '@dharma/core'
 import { ManualClock } from '@dharma/core/testing'
 import { describe, expect, it } from 'vitest'
 import { kinds, openPool, reasonOf, Reports, type Work } from './fixtures/open-pool.ts'
+import { openMeeting } from './meeting.ts'
 
 describe.each(kinds)('a pool of kind %s', { timeout: 30_000 }, (kind) => {
   it('runs functions of a module and self-contained functions', async () => {
@@ -91,13 +92,14 @@ describe.each(kinds)('a pool of kind %s', { timeout: 30_000 }, (kind) => {
   })
 
   it('spreads tasks over its workers', async () => {
-    const reports = new Reports()
-    await using pool = openPool(kind, { min: 2, onEvent: reports.onEvent })
-    await reports.reached('worker-ready', 2)
+    await using pool = openPool(kind, { min: 2 })
+    await using meeting = await openMeeting(2)
     const places = await Promise.all(
-      Array.from({ length: 40 }, () => pool.run('spinThenTell', [2])),
+      Array.from({ length: 40 }, () => pool.run('meet', [meeting.port])),
     )
-    expect(new Set(places).size).toBe(2)
+    const counts = Map.groupBy(places, (place) => place)
+    expect(counts.size).toBe(2)
+    for (const tasks of counts.values()) expect(tasks.length).toBe(20)
   })
 
   it('runs as many tasks of a worker at once as it was told', async () => {

@@ -1,7 +1,7 @@
 import { PoolQueueFullError, WorkerPool } from '@dharma/async/worker-pool'
 import { ManualClock } from '@dharma/core/testing'
 import { describe, expect, expectTypeOf, it } from 'vitest'
-import { openPool, reasonOf, Reports, type Work } from './fixtures/open-pool.ts'
+import { openPlainPool, reasonOf, Reports, type PlainWork } from './fixtures/open-pool.ts'
 
 const key = 'a method'
 const computed = {
@@ -14,9 +14,9 @@ function addTo(left: number, right: number): number {
   return left + right
 }
 
-describe('a worker pool', { timeout: 30_000 }, () => {
+describe('a worker pool', () => {
   it('has the types of the module', async () => {
-    await using pool = openPool('thread')
+    await using pool = openPlainPool('thread')
     expectTypeOf(pool.run('add', [1, 2])).resolves.toBeNumber()
     expectTypeOf(pool.tasks.addLater([1, 2])).resolves.toBeNumber()
     expectTypeOf(pool.exec((x: string) => x.length, ['a'])).resolves.toBeNumber()
@@ -26,10 +26,42 @@ describe('a worker pool', { timeout: 30_000 }, () => {
   })
 
   it('moves what is in the transfer list', async () => {
-    await using pool = openPool('thread')
+    await using pool = openPlainPool('thread')
     const bytes = new Uint8Array(10)
     expect(await pool.run('lengthOf', [bytes], { transfer: [bytes.buffer] })).toBe(10)
     expect(bytes.byteLength).toBe(0)
+  })
+
+  it('never takes a task with a transfer list back from its worker', async () => {
+    const clock = new ManualClock()
+    await using pool = openPlainPool('thread', { min: 0, max: 1, clock })
+    const gate = new Int32Array(new SharedArrayBuffer(4))
+    await pool.run('blockLate', [gate])
+    const bytes = new Uint8Array(10)
+    const length = pool.run('lengthOf', [bytes], { transfer: [bytes.buffer] })
+    // Its worker does not get on, and then is to leave, with a successor at hand.
+    await clock.advance(100)
+    pool.resize(0)
+    pool.resize(1)
+    expect(bytes.byteLength).toBe(0)
+    Atomics.store(gate, 0, 1)
+    Atomics.notify(gate, 0)
+    expect(await length).toBe(10)
+    expect(pool.stats()).toMatchObject({ moved: 0, workersStarted: 2 })
+  })
+
+  it('limits the young objects of a thread unless it was told how', async () => {
+    await using pool = openPlainPool('thread', { max: 1, resourceLimits: { maxHeapMb: 100 } })
+    expect(await pool.run('limits', [])).toEqual({ heapMb: 100 + 24, stackMb: 4 })
+  })
+
+  it.each([
+    ['thread', 2],
+    ['process', undefined],
+  ] as const)('limits the memory of a %s as it was told', async (kind, stackMb) => {
+    const resourceLimits = { maxHeapMb: 100, maxYoungHeapMb: 12, stackMb: 2 }
+    await using pool = openPlainPool(kind, { max: 1, resourceLimits })
+    expect(await pool.run('limits', [])).toEqual({ heapMb: 100 + 12, stackMb })
   })
 
   it.each([
@@ -46,7 +78,7 @@ describe('a worker pool', { timeout: 30_000 }, () => {
 
   it('takes tasks by priority, and lets waiting count', async () => {
     const clock = new ManualClock()
-    await using pool = openPool('thread', { max: 1, agingMs: 100, clock })
+    await using pool = openPlainPool('thread', { max: 1, agingMs: 100, clock })
     const order: string[] = []
     const note = async (name: string, priority: number): Promise<void> => {
       await pool.run('spin', [1], { priority })
@@ -61,7 +93,7 @@ describe('a worker pool', { timeout: 30_000 }, () => {
   })
 
   it('takes no more tasks than may wait', async () => {
-    const pool = openPool('thread', { max: 1, maxQueue: 2 })
+    const pool = openPlainPool('thread', { max: 1, maxQueue: 2 })
     const tasks = [pool.run('add', [1, 1]), pool.run('add', [1, 2])]
     expect(await reasonOf(pool.run('add', [1, 3]))).toMatchObject({
       name: PoolQueueFullError.name,
@@ -72,8 +104,8 @@ describe('a worker pool', { timeout: 30_000 }, () => {
   })
 
   it('forgets a task that is aborted while it waits', async () => {
-    await using pool = new WorkerPool<Work>({
-      module: new URL('fixtures/work.ts', import.meta.url),
+    await using pool = new WorkerPool<PlainWork>({
+      module: new URL('fixtures/plain-work.ts', import.meta.url),
       min: 0,
       max: 1,
     })
@@ -90,7 +122,7 @@ describe('a worker pool', { timeout: 30_000 }, () => {
   it('grows while tasks wait and shrinks when it has been idle', async () => {
     const reports = new Reports()
     const clock = new ManualClock()
-    await using pool = openPool('thread', {
+    await using pool = openPlainPool('thread', {
       min: 0,
       max: 3,
       idleMs: 1000,
@@ -107,7 +139,7 @@ describe('a worker pool', { timeout: 30_000 }, () => {
   })
 
   it('is sized from outside within its limits', async () => {
-    const pool = openPool('thread', { min: 1, max: 4 })
+    const pool = openPlainPool('thread', { min: 1, max: 4 })
     expect(pool.limits).toEqual({ min: 1, max: 4 })
     expect(pool.resize(9)).toBe(4)
     expect(pool.size).toBe(4)
@@ -119,15 +151,18 @@ describe('a worker pool', { timeout: 30_000 }, () => {
     await pool.close()
   })
 
-  it('replaces a worker that is too old or too large', async () => {
+  it('replaces a worker that is too old', async () => {
     const clock = new ManualClock()
-    await using pool = openPool('thread', { max: 1, clock, recycle: { ageMs: 50 } })
+    await using pool = openPlainPool('thread', { max: 1, clock, recycle: { ageMs: 50 } })
     await pool.run('add', [1, 1])
     await clock.advance(50)
     await pool.run('add', [1, 1])
     await pool.run('add', [1, 1])
     expect(pool.stats().workersStarted).toBe(2)
-    await using small = openPool('thread', { max: 1, recycle: { heapBytes: 1 } })
+  })
+
+  it('replaces a worker that is too large', async () => {
+    await using small = openPlainPool('thread', { max: 1, recycle: { heapBytes: 1 } })
     await small.run('add', [1, 1])
     await small.run('add', [1, 1])
     await small.run('add', [1, 1])
@@ -147,13 +182,13 @@ describe('a worker pool', { timeout: 30_000 }, () => {
   })
 
   it('refuses wrong options of a task', async () => {
-    await using pool = openPool('thread', { min: 0 })
+    await using pool = openPlainPool('thread', { min: 0 })
     expect(await reasonOf(pool.run('add', [1, 2], { priority: 11 }))).toBeInstanceOf(RangeError)
     expect(await reasonOf(pool.run('add', [1, 2], { timeoutMs: -1 }))).toBeInstanceOf(RangeError)
   })
 
   it('is no promise, and its proxy neither', async () => {
-    await using pool = openPool('thread', { min: 0 })
+    await using pool = openPlainPool('thread', { min: 0 })
     expect(await Promise.resolve(pool.tasks)).toBe(pool.tasks)
   })
 })

@@ -58,6 +58,7 @@ export class EventReader {
       } catch (error) {
         if (signal.aborted) return
         onError(error)
+        // It rejects when the reader is closed, and the loop ends with it.
         await clock.sleep(RETRY_MS, signal).catch(() => undefined)
       }
     }

@@ -95,6 +95,7 @@ export class LogReader {
       } catch (error) {
         if (signal.aborted) return
         this.#options.onError(error)
+        // It rejects when the reader is closed, and the loop ends with it.
         await this.#options.clock.sleep(RETRY_MS, signal).catch(() => undefined)
       }
     }

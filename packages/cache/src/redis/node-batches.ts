@@ -55,7 +55,7 @@ export async function runScripts(
 }
 
 type Pipeline = Readonly<
-  Record<string, (keyCount: number, ...parameters: ScriptArgument[]) => unknown>
+  Record<`${ScriptName}Buffer`, (keyCount: number, ...parameters: ScriptArgument[]) => unknown>
 >
 
 async function sendPipeline(
@@ -66,7 +66,7 @@ async function sendPipeline(
   const pipeline = client.pipeline()
   const commands = pipeline as unknown as Pipeline
   for (const { keys, parameters } of calls) {
-    commands[`${name}Buffer`]?.(keys.length, ...keys, ...parameters)
+    commands[`${name}Buffer` as const](keys.length, ...keys, ...parameters)
   }
   const results = (await pipeline.exec()) ?? []
   for (const [error] of results) {

@@ -1,4 +1,5 @@
 import { createCacheManager } from '@dharma/cache'
+import { Redis } from 'ioredis'
 import { describe, expect, it } from 'vitest'
 
 describe('CacheManager', () => {
@@ -28,6 +29,17 @@ describe('CacheManager', () => {
     await Promise.all([manager.close(), manager.close()])
     await expect(manager.cache('users').get('a')).rejects.toThrow("cache 'shop:users'")
     await expect(manager.cache('prices').get('a')).rejects.toThrow("cache 'shop:prices'")
+  })
+
+  it('leaves Redis alone where no cache is to use it', async () => {
+    const redis = new Redis({ lazyConnect: true })
+    await using manager = createCacheManager({
+      namespace: 'shop',
+      redis,
+      caches: { own: { redis: false } },
+    })
+    await manager.ready()
+    expect([redis.listenerCount('error'), redis.status]).toEqual([0, 'wait'])
   })
 
   it('says which name or option is wrong', () => {

@@ -4,8 +4,10 @@ import { ROOMS, trace, TRACES, zipf, zipfWithScans } from './replacement/workloa
 
 /** Policies that ours must be near or above on every real trace. */
 const OTHERS = ['LRU', 'SIEVE', 'S3-FIFO']
-/** Reads of a trace that are looked at here; the benchmark looks at all. */
-const MAX_READS = 150_000
+/** Reads of each made-up workload. */
+const READS = 300_000
+/** Of millions of reads each, which take minutes; the benchmark looks at them. */
+const LONG_TRACES = new Set(['orm-night', 'scarab-recs'])
 
 /** Hit ratios by policy, in percent; ours is `dharma`. */
 function ratios(
@@ -30,29 +32,28 @@ function lead(all: Readonly<Record<string, number>>, over?: string): number {
 
 describe('hit ratio', { timeout: 60_000 }, () => {
   it('is at least eight points above LRU on Zipf 0.99 with room for 1 % of the keys', () => {
-    expect(
-      lead(ratios(zipf(200_000, 50_000, 0.99), 500, ['dharma', 'LRU']), 'LRU'),
-    ).toBeGreaterThan(8)
+    expect(lead(ratios(zipf(READS, 50_000, 0.99), 500, ['dharma', 'LRU']), 'LRU')).toBeGreaterThan(
+      8,
+    )
   })
 
   it.each([
-    [5_000, 500, -1],
-    [5_000, 2_500, -1],
-    // Reads since the last turn are not the order of reads: 1.1 points below LRU, 4.5 above S3-FIFO alone.
-    [5_000, 5_000, -1.25],
-    [20_000, 500, -1],
-    [20_000, 2_500, -1],
-    [20_000, 5_000, -1],
+    [5_000, 500],
+    [5_000, 2_500],
+    [5_000, 5_000],
+    [20_000, 500],
+    [20_000, 2_500],
+    [20_000, 5_000],
   ])(
-    'keeps up with LRU where popularity shifts every %i reads, with room for %i',
-    (shiftEvery, room, least) => {
-      const all = ratios(zipf(200_000, 50_000, 0.99, shiftEvery), room, ['dharma', 'LRU'])
-      expect(lead(all, 'LRU')).toBeGreaterThan(least)
+    'is not more than a point below LRU where popularity shifts every %i reads, with room for %i',
+    (shiftEvery, room) => {
+      const all = ratios(zipf(READS, 50_000, 0.99, shiftEvery), room, ['dharma', 'LRU'])
+      expect(lead(all, 'LRU')).toBeGreaterThan(-1)
     },
   )
 
   it('is not hurt by scans over keys that nobody reads again', () => {
-    const all = ratios(zipfWithScans(200_000, 50_000, 0.3), 500)
+    const all = ratios(zipfWithScans(READS, 50_000, 0.3), 500)
     expect(lead(all, 'LRU')).toBeGreaterThan(7)
     expect(lead(all)).toBeGreaterThan(-1)
   })
@@ -68,13 +69,12 @@ describe('hit ratio', { timeout: 60_000 }, () => {
     process.stderr.write('\n!!! NO ACCESS TRACES: HIT RATIOS ARE TESTED ON ZIPF ONLY !!!\n\n')
   }
 
-  it.each(TRACES.filter((name) => name !== 'orm-night' && name !== 'scarab-recs'))(
+  it.each(TRACES.filter((name) => !LONG_TRACES.has(name)))(
     'is near or above LRU, SIEVE and S3-FIFO as published on trace %s',
     async (name) => {
-      const all = await trace(name)
-      const keys = all.keys.subarray(0, MAX_READS)
+      const { keys, distinct } = await trace(name)
       for (const share of ROOMS) {
-        const room = Math.max(1, Math.round(all.distinct * share))
+        const room = Math.max(1, Math.round(distinct * share))
         const found = ratios(keys, room, ['dharma', ...OTHERS])
         for (const other of OTHERS) expect(lead(found, other)).toBeGreaterThan(-1)
       }

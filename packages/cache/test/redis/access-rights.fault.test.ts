@@ -1,8 +1,9 @@
 import { createCache, type Cache } from '@dharma/cache'
 import { InvalidationHandler, userProfileUpdated } from '@dharma/cache/invalidation-handler'
 import { startRedis, startRedisCluster, uniqueName, type TestServer } from '@dharma/testkit'
-import { Redis } from 'ioredis'
+import { Cluster, Redis } from 'ioredis'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
+import { KeyLayout } from '../../src/redis/key-layout.ts'
 import { eventually, openCaches } from '../cache/shared-cache.ts'
 
 /** The rights that a cache needs, as its documentation says them. */
@@ -31,8 +32,22 @@ async function grant(server: TestServer, name: string, rights: readonly string[]
   admin.disconnect()
 }
 
+/** Resolves when a lease, which is about to be taken, has been renewed. */
+async function renewed(admin: Redis | Cluster, lease: string): Promise<void> {
+  let lastMs = 0
+  await eventually(async () => {
+    const leftMs = await admin.pttl(lease)
+    const isRenewed = lastMs > 0 && leftMs > lastMs
+    lastMs = leftMs
+    return isRenewed
+  })
+}
+
 /** All that a cache can do with Redis. */
-async function useAll([one, other]: readonly [Cache, Cache]): Promise<void> {
+async function useAll(
+  [one, other]: readonly [Cache, Cache],
+  admin: Redis | Cluster,
+): Promise<void> {
   const done = { status: 'done' }
   expect(await one.set('k', 1, { tags: ['t'] })).toEqual(done)
   expect(
@@ -43,7 +58,8 @@ async function useAll([one, other]: readonly [Cache, Cache]): Promise<void> {
   ).toEqual(done)
   expect(await other.get('k')).toBe(1)
   expect((await other.getMany(['a', 'b'])).size).toBe(2)
-  const slow = (): Promise<string> => new Promise((resolve) => setTimeout(resolve, 150, 'loaded'))
+  const lease = new KeyLayout(one.namespace).lease('l')
+  const slow = (): Promise<string> => renewed(admin, lease).then(() => 'loaded')
   const loads = [one, other].map((cache) => cache.getOrLoad('l', slow, { tags: ['t', 'u'] }))
   expect(await Promise.all(loads)).toEqual(['loaded', 'loaded'])
   const late = await one.getOrLoad('late', ({ setTags }) => {
@@ -79,11 +95,12 @@ describe('least rights', () => {
         username: namespace,
         password: 'secret',
       },
-      // A long lease is renewed while its loader runs.
-      leaseMs: 150,
+      leaseMs: 300,
       onError: (error) => errors.push(error),
     })
-    await useAll(caches as [Cache, Cache])
+    const admin = new Redis(redis.url)
+    onTestFinished(() => admin.disconnect())
+    await useAll(caches as [Cache, Cache], admin)
     expect(errors.map(String)).toEqual([])
   })
 
@@ -93,20 +110,24 @@ describe('least rights', () => {
     const namespace = uniqueName('cache')
     const rights = [...RIGHTS, ...CLUSTER_RIGHTS, ...keysOf(namespace)]
     for (const node of cluster.nodes) await grant(node, namespace, rights)
+    const nodes = cluster.nodes.map(({ host, port }) => ({ host, port }))
+    const admin = new Cluster(nodes)
+    onTestFinished(() => admin.disconnect())
     const caches = await openCaches(2, {
       namespace,
       timeoutMs: 5_000,
+      leaseMs: 1_000,
       durability: 'replicated',
       redis: {
         mode: 'cluster',
-        nodes: cluster.nodes.map(({ host, port }) => ({ host, port })),
+        nodes,
         username: namespace,
         password: 'secret',
       },
     })
     // Replicas of a cluster that has just begun acknowledge nothing until they have copied their masters.
     await eventually(async () => (await caches[0]?.clear())?.status === 'done', 20_000)
-    await useAll(caches as [Cache, Cache])
+    await useAll(caches as [Cache, Cache], admin)
     await eventually(async () => (await caches[0]?.health())?.status === 'up')
     expect(await caches[0]?.get('k')).toBeUndefined()
   })

@@ -28,7 +28,7 @@ export interface CreateIndexAdvice {
   readonly method: IndexMethod;
   readonly form: readonly IndexTrait[];
   readonly definition: string;
-  readonly shownDefinition: string;
+  readonly toSql: () => string;
   readonly undo: string;
   readonly requires: readonly string[];
   readonly helps: readonly HelpedQuery[];
@@ -48,6 +48,7 @@ export interface DropIndexAdvice {
   readonly table: string;
   readonly definition: string;
   readonly undo: string;
+  readonly toUndoSql: () => string;
   readonly sizeBytes: number;
   readonly instead: string | undefined;
   readonly confidence: Confidence;
@@ -119,7 +120,6 @@ export declare class Workload {
   readonly unreadable: number;
   private constructor();
   static from(_: Iterable<WorkloadRecord> | AsyncIterable<WorkloadRecord>): Promise<Workload>;
-  of(_: string): readonly WorkloadEntry[];
 }
 // #endregion
 

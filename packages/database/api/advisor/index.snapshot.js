@@ -14,7 +14,6 @@ export class Workload {
   unreadable
   constructor(_, _) {}
   static async from(_) {}
-  of(_) {}
 }
 // #endregion
 

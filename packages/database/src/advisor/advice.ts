@@ -23,10 +23,11 @@ export interface CreateIndexAdvice {
   readonly table: string
   readonly method: IndexMethod
   readonly form: readonly IndexTrait[]
-  /** To be run as it is. A partial index has its literal in it: show {@link shownDefinition}. */
+  /** To be shown: with `?` in place of literals. */
   readonly definition: string
-  /** The same with `?` in place of literals of its condition. */
-  readonly shownDefinition: string
+  /** To be run: a partial index and one on an expression have their literals in it. */
+  readonly toSql: () => string
+  /** Drops it. It has no literals. */
   readonly undo: string
   /** Extensions that must be created before. */
   readonly requires: readonly string[]
@@ -63,9 +64,12 @@ export interface DropIndexAdvice {
   readonly name: string
   readonly schema: string
   readonly table: string
+  /** It has no literals. */
   readonly definition: string
-  /** Creates it again. It has the literals of a partial index. */
+  /** To be shown, what creates it again: with `?` in place of literals. */
   readonly undo: string
+  /** To be run, what creates it again: with the literals of its condition and its expressions. */
+  readonly toUndoSql: () => string
   readonly sizeBytes: number
   /** The index that does its work, for duplicates and prefixes. */
   readonly instead: string | undefined
@@ -97,7 +101,10 @@ export interface RewriteAdvice {
   readonly isEquivalent: boolean
 }
 
-/** What the advisor has found. Nothing but the `definition` and `undo` of partial indexes has a literal of a statement. */
+/**
+ * What the advisor has found. No field has a literal of a statement, so that all of it may be shown; what
+ * must have them to be run is given by methods, `toSql` and `toUndoSql`.
+ */
 export interface Advice {
   /** What saves most comes first. */
   readonly indexes: readonly CreateIndexAdvice[]

@@ -1,6 +1,7 @@
 import type { Confidence, CreateIndexAdvice, HelpedQuery, IndexTrait } from './advice.ts'
 import { definitionOf, indexNameOf, type IndexForm } from './candidates/index-form.ts'
 import type { ServerFacts, TableFacts } from './catalog/catalog.ts'
+import { isRelevant } from './choose/relevance.ts'
 import type { BasedEntry, Timing } from './choose/timing.ts'
 import { writeCostMs, type TableWrites } from './choose/write-cost.ts'
 import { uses, type CombinedModel } from './verify/combined-model.ts'
@@ -31,10 +32,11 @@ export async function indexAdviceOf(
   let msBefore = 0
   let msAfter = 0
   for (const entry of entries) {
-    const after = (await model.cost(entry, forms)) ?? entry.base
+    const relevant = forms.filter((form) => isRelevant(form, entry.shape))
+    const after = (await model.cost(entry, relevant)) ?? entry.base
     msBefore += timing.beforeMs(entry) * entry.entry.calls
     msAfter += timing.afterMs(entry, after) * entry.entry.calls
-    for (const form of forms) {
+    for (const form of relevant) {
       if (uses(after, form)) helped.get(form)?.push(helpedOf(entry, after, timing))
     }
   }
@@ -60,7 +62,7 @@ function helpedOf(entry: BasedEntry, after: Costed, timing: Timing): HelpedQuery
 function adviceOf(
   form: IndexForm,
   helps: readonly HelpedQuery[],
-  { model, writesOf, sizeBytes, server }: AdviceInput,
+  { model, timing, writesOf, sizeBytes, server }: AdviceInput,
 ): CreateIndexAdvice {
   const { table, method } = form
   const name = indexNameOf(form)
@@ -74,8 +76,8 @@ function adviceOf(
     table: table.name,
     method,
     form: traits,
-    definition: definitionOf(form, { isConcurrent: true }),
-    shownDefinition: definitionOf(form, { isConcurrent: true, isRedacted: true }),
+    definition: definitionOf(form, { isConcurrent: true, isRedacted: true }),
+    toSql: () => definitionOf(form, { isConcurrent: true }),
     undo: `DROP INDEX CONCURRENTLY ${schemaOf(table)}.${name}`,
     requires: needsTrigram ? ['pg_trgm'] : [],
     helps,
@@ -85,7 +87,7 @@ function adviceOf(
     writeMs: writeCostMs(form, writes),
     writeBasis: writes.basis,
     verification: model.verificationOf(form),
-    confidence: confidenceOf(form, model, helps),
+    confidence: confidenceOf(form, model, helps, timing),
   }
 }
 
@@ -109,16 +111,17 @@ function traitsOf({ method, keys, include, predicate }: IndexForm): readonly Ind
   return traits.filter(([, isThere]) => isThere).map(([trait]) => trait)
 }
 
-/** High where the planner itself was asked, and would gain much. */
+/** High where the planner itself was asked, would gain much, and times were measured, not assumed. */
 function confidenceOf(
   form: IndexForm,
   model: CombinedModel,
   helps: readonly HelpedQuery[],
+  { isMeasured }: Timing,
 ): Confidence {
   if (model.verificationOf(form) === 'estimate') return 'low'
   const before = helps.reduce((sum, one) => sum + one.costBefore * one.calls, 0)
   const after = helps.reduce((sum, one) => sum + one.costAfter * one.calls, 0)
   // Statistics of an expression are there only after the index is.
   const isKnown = form.keys.every(({ isExpression }) => !isExpression)
-  return isKnown && after < before / 2 ? 'high' : 'medium'
+  return isKnown && isMeasured && after < before / 2 ? 'high' : 'medium'
 }

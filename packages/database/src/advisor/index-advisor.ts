@@ -14,6 +14,7 @@ import { signatureOf, type IndexForm } from './candidates/index-form.ts'
 import { indexSizeBytes } from './candidates/index-size.ts'
 import { Catalog } from './catalog/catalog.ts'
 import { chooseIndexes } from './choose/choose-indexes.ts'
+import { provenIndexes } from './choose/proven-indexes.ts'
 import { Timing, type BasedEntry } from './choose/timing.ts'
 import { writeCostMs, writesTo, type TableWrites } from './choose/write-cost.ts'
 import { dropsOf } from './drops/drops-of.ts'
@@ -47,7 +48,8 @@ export class IndexAdvisor {
     const catalog = await Catalog.read(this.#session)
     const analyzed = await this.#analyze(workload, catalog)
     await using models = new Models(this.#session, catalog, this.#settings)
-    const { model } = models
+    const { model, proof } = models
+    await proof?.sweep()
     const entries: BasedEntry[] = []
     const refused: string[] = []
     for (const one of analyzed) {
@@ -65,7 +67,7 @@ export class IndexAdvisor {
     const sizeBytes = (form: IndexForm): number => {
       return model.sizeOf(form) ?? indexSizeBytes(form)
     }
-    const forms = await chooseIndexes({
+    const chosen = await chooseIndexes({
       entries,
       groups: groupsOf(entries, catalog),
       model,
@@ -76,6 +78,8 @@ export class IndexAdvisor {
       maxIndexes,
       signal,
     })
+    const forms =
+      proof === undefined ? chosen : await provenIndexes(chosen, { entries, model, proof })
     const { indexes, msBefore, msAfter } = await indexAdviceOf(forms, {
       entries,
       model,
@@ -111,10 +115,13 @@ export class IndexAdvisor {
 /** The ways of verifying that this server and these settings allow, closed at the end. */
 class Models implements AsyncDisposable {
   readonly model: CombinedModel
+  /** Builds indexes really. */
+  readonly proof: SampledCopyModel | undefined
   readonly #closed: (() => Promise<void>)[] = []
 
   constructor(session: AdvisorSession, { server }: Catalog, settings: AdvisorSettings) {
     const models: CostModel[] = []
+    let proof: SampledCopyModel | undefined
     if (server.hasHypopg) {
       const hypothetical = new HypotheticalModel(session)
       models.push(hypothetical)
@@ -126,8 +133,10 @@ class Models implements AsyncDisposable {
         supports: (form) => server.hasTrigram || !isTrigram(form),
       })
       models.push(copies)
+      proof = copies
       this.#closed.push(() => copies.close())
     }
+    this.proof = proof
     this.model = new CombinedModel([...models, new EstimateModel(session)])
   }
 

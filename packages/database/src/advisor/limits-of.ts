@@ -1,5 +1,7 @@
 import type { AdvisorSettings } from './advisor-options.ts'
 import type { AnalyzedEntry } from './candidates/constants.ts'
+import { DEFAULT_MS } from './choose/timing.ts'
+import { WRITE_ASSUMPTION } from './choose/write-cost.ts'
 import type { Catalog } from './catalog/catalog.ts'
 
 /** What could not be known, each with the way to know it. */
@@ -26,6 +28,10 @@ export function limitsOf(
     limits.push(
       'writes are only those of the workload: say how long it took to count those of the server',
     )
+  }
+  limits.push(`what an index costs a write is assumed: ${WRITE_ASSUMPTION}`)
+  if (!analyzed.some(({ entry }) => entry.meanMs !== undefined)) {
+    limits.push(`no statement was measured: a unit of cost is taken for ${DEFAULT_MS} ms`)
   }
   const asked = new Set(analyzed.flatMap(({ shape }) => shape.uses.map(({ table }) => table.oid)))
   const unknown = tables.filter(({ oid, columns, rows }) => {

@@ -11,7 +11,14 @@ import {
 } from 'mongodb'
 import { MongoConnectionError, wrapMongoError } from './errors.ts'
 import { isRepeatable, kindOf, type WriteKind } from './write-operation.ts'
-import { backoffMs, checkRange, DUPLICATE_KEY, isNothingDone, isTransient } from './write-retry.ts'
+import {
+  backoffMs,
+  checkRange,
+  DUPLICATE_KEY,
+  isDuplicateId,
+  isNothingDone,
+  isTransient,
+} from './write-retry.ts'
 
 export interface BulkWriteOptions {
   /** Whether the first failure ends the call; else all others are still carried out. @default true */
@@ -126,7 +133,7 @@ export async function bulkWriteInto(
   checkRange('batchSize', batchSize, 1, 100_000)
   checkRange('maxAttempts', maxAttempts, 1, 100)
   const tally = new BulkWriteTally()
-  for await (const batch of batchesOf(operations, batchSize)) {
+  for await (const batch of batchesOf(operations, Math.min(batchSize, MAX_BATCH_OPERATIONS))) {
     signal?.throwIfAborted()
     if (sendRegrouped !== undefined && (await sendRegrouped(batch, tally))) continue
     for (const group of groupsOf(batch, ordered)) {
@@ -137,8 +144,9 @@ export async function bulkWriteInto(
   return tally.report(ordered)
 }
 
-/** Encoded bytes of a batch at most: well below the server's 48 MB for a message. */
+/** Above these the driver makes two commands of one, and does not say which of them failed. */
 const MAX_BATCH_BYTES: number = 16 * 1024 * 1024
+const MAX_BATCH_OPERATIONS = 99_999
 
 async function* batchesOf(
   operations: Iterable<AnyBulkWriteOperation> | AsyncIterable<AnyBulkWriteOperation>,
@@ -231,10 +239,11 @@ function addFailures(
   tally: BulkWriteTally,
 ): number {
   let failures = 0
-  for (const { index: at, code, errmsg = '' } of error.result.getWriteErrors()) {
+  for (const refusal of error.result.getWriteErrors()) {
+    const { index: at, code } = refusal
     const operation = sent[at]
     const isDuplicate = code === DUPLICATE_KEY
-    if (isRepeated && isDuplicate && operation?.hasOwnId === true && /index: _id_/.test(errmsg)) {
+    if (isRepeated && operation?.hasOwnId === true && isDuplicateId(refusal)) {
       tally.inserted += 1
       continue
     }

@@ -26,8 +26,8 @@ export interface WatchOptions {
   /** How often the place is noted at most; changes since then come twice after a crash. At least 1. @default 1000 */
   readonly saveEveryMs?: number
   /**
-   * Called when changes were missed, for the server keeps them for a time only; the feed then goes on
-   * from now. Whoever caches must forget all. @default the feed ends with MongoChangeGapError
+   * Called when changes were missed, for the server keeps them for a time only; the feed goes
+   * on from just before the call. Whoever caches must forget all. @default the feed ends with MongoChangeGapError
    */
   readonly onGap?: (gap: MongoChangeGapError) => void | Promise<void>
   /** Called when the connection was lost and is sought again. */
@@ -53,6 +53,8 @@ export class ChangeFeed<T extends Document = Document> implements AsyncDisposabl
   #stream: ChangeStream<Document, ChangeStreamDocument<T>> | undefined
   /** The first wait for a change, which opened the stream. */
   #pending: Promise<ChangeStreamDocument<T> | null> | undefined
+  /** What is to be told of as soon as a new stream is open. */
+  #gap: MongoChangeGapError | undefined
   #token: unknown
   #savedToken: unknown
   #savedAtMs = 0
@@ -127,6 +129,7 @@ export class ChangeFeed<T extends Document = Document> implements AsyncDisposabl
         if (this.#ended.signal.aborted) return undefined
         await this.#recover(error)
       }
+      // Only the end of the feed cuts it short, and ends the loop too.
       await this.#clock.sleep(backoffMs(attempt), this.#ended.signal).catch(() => undefined)
     }
     return undefined
@@ -148,14 +151,17 @@ export class ChangeFeed<T extends Document = Document> implements AsyncDisposabl
     stream.once('resumeTokenChanged', () => opened.resolve())
     const first = stream.tryNext()
     this.#pending = first
+    // Its failure is met by whoever takes it.
+    first.catch(() => undefined)
     try {
       await Promise.race([first, opened.promise])
+      // Not before: a change in between would be in no feed. And before the new place is noted.
+      if (this.#gap !== undefined) await this.#options.onGap?.(this.#gap)
+      this.#gap = undefined
     } catch (error) {
       await stream.close()
       throw error
     }
-    // Its failure is met by whoever takes it.
-    first.catch(() => undefined)
     if (this.#token === undefined && stream.resumeToken !== null) {
       this.#token = stream.resumeToken
       await this.#save(true)
@@ -176,7 +182,7 @@ export class ChangeFeed<T extends Document = Document> implements AsyncDisposabl
       })
       if (this.#options.onGap === undefined) throw gap
       this.#token = undefined
-      await this.#options.onGap(gap)
+      this.#gap = gap
       return
     }
     const wrapped = wrapMongoError(this.#name, error)

@@ -96,27 +96,34 @@ export function unwrapBulkError(thrown: unknown): unknown {
   if (!(thrown instanceof MongoBulkWriteError) || thrown.result.getWriteErrorCount() > 0)
     return thrown
   const response: unknown = thrown.errorResponse
-  return response instanceof MongoError ? response : thrown
+  return response instanceof Error ? response : thrown
 }
+
+/** How a connection ends that was open; the system's errors of files have other codes. */
+const SOCKET_ERRORS: ReadonlySet<unknown> = new Set([
+  'ECONNRESET',
+  'ECONNABORTED',
+  'EPIPE',
+  'ETIMEDOUT',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'ENETDOWN',
+])
 
 /**
  * Whether it is the system's own error of a socket: the driver passes it on, unwrapped and not
- * tried again, where a connection breaks while a message waits to be written to it.
+ * tried again, where a connection breaks while a message waits to be written to it. That message
+ * did not go out whole. But the driver may have sent it before, and says nothing of it here.
  */
 export function isSocketError(thrown: unknown): boolean {
-  return thrown instanceof Error && 'syscall' in thrown
-}
-
-/** Whether a message has not gone out whole, so that nothing can have come of it. */
-export function isUnsent(thrown: unknown): boolean {
-  return thrown instanceof Error && 'syscall' in thrown && thrown.syscall === 'write'
+  return thrown instanceof Error && 'code' in thrown && SOCKET_ERRORS.has(thrown.code)
 }
 
 /** Wraps what the driver rejects with; anything that is not the driver's passes through. */
 export function wrapMongoError(namespace: string, rejection: unknown): unknown {
   const thrown = unwrapBulkError(rejection)
   if (
-    isUnsent(thrown) ||
+    isSocketError(thrown) ||
     thrown instanceof MongoNetworkError ||
     thrown instanceof MongoServerSelectionError
   ) {

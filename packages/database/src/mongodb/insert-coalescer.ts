@@ -1,5 +1,5 @@
 import { MongoBulkWriteError, type Collection, type Document } from 'mongodb'
-import { isUnsent, MongoOperationError, wrapMongoError } from './errors.ts'
+import { isSocketError, MongoOperationError, unwrapBulkError, wrapMongoError } from './errors.ts'
 import { DUPLICATE_KEY } from './write-retry.ts'
 
 /** Documents sent together at most. */
@@ -82,9 +82,10 @@ function settleFailed(collection: string, batch: readonly Waiting[], error: unkn
     error.result.getWriteErrorCount() > 0 &&
     error.result.getWriteConcernError() === undefined
   if (!isOfDocuments) {
-    // What did not go out is sent again by those who wait for it.
-    const wrapped = isUnsent(error) ? error : wrapMongoError(collection, error)
-    for (const { reject } of batch) reject(wrapped)
+    // Where a connection broke, those who wait for a document may send it again.
+    const cause = unwrapBulkError(error)
+    const reason = isSocketError(cause) ? cause : wrapMongoError(collection, error)
+    for (const { reject } of batch) reject(reason)
     return
   }
   const failures = new Map(error.result.getWriteErrors().map((one) => [one.index, one]))

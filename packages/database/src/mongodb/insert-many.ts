@@ -9,7 +9,7 @@ import {
 } from 'mongodb'
 import { wrapMongoError } from './errors.ts'
 import { insertBatches, sizeOf, type IndexedDocument } from './insert-batches.ts'
-import { backoffMs, checkRange, DUPLICATE_KEY, isTransient } from './write-retry.ts'
+import { backoffMs, checkRange, DUPLICATE_KEY, isDuplicateId, isTransient } from './write-retry.ts'
 
 export interface InsertManyOptions {
   /** Whether the first failure ends the call; else all others are still stored. @default false */
@@ -163,15 +163,15 @@ function measured(
 
 /** `undefined` where a repeated sending met the document that the first one had stored. */
 function failureOf(
-  { index, code, errmsg = '' }: WriteError,
+  refusal: WriteError,
   sent: readonly IndexedDocument[],
   isRepeated: boolean,
 ): InsertFailure | undefined {
+  const { index, code } = refusal
   const document = sent[index]
-  const isOfId = code === DUPLICATE_KEY && /index: _id_/.test(errmsg)
-  if (isRepeated && isOfId && document?.hasOwnId === true) return undefined
-  const mayBeOurs =
-    isRepeated && isOfId ? ', perhaps this one, sent before the connection broke' : ''
+  const isOfId = isRepeated && isDuplicateId(refusal)
+  if (isOfId && document?.hasOwnId === true) return undefined
+  const mayBeOurs = isOfId ? ', perhaps this one, sent before the connection broke' : ''
   const reason =
     code === DUPLICATE_KEY ? `a document with this key exists${mayBeOurs}` : `server error ${code}`
   return { index: document?.index ?? index, serverCode: code, reason }

@@ -128,7 +128,12 @@ export class MongoManager extends MongoOperations {
     fn: (session: ClientSession, signal: AbortSignal) => Promise<R>,
     options: MongoTransactionOptions = {},
   ): Promise<R> {
-    const operation = { name: 'transaction', collection: '*', timeoutMs: Infinity, isOneShot: true }
+    const operation = {
+      name: 'transaction',
+      collection: '*',
+      timeoutMs: Infinity,
+      mayRepeat: false,
+    }
     return this.run(operation, () => transact(this.#client, this.runner, fn, options))
   }
 
@@ -147,7 +152,7 @@ export class MongoManager extends MongoOperations {
     const until = signal ? AbortSignal.any([signal, this.#ending.signal]) : this.#ending.signal
     const feed = new ChangeFeed<T>(source, name, { ...options, signal: until }, this.#clock)
     try {
-      return await this.run({ name: 'watch', collection: name, signal, isOneShot: true }, () =>
+      return await this.run({ name: 'watch', collection: name, signal, mayRepeat: false }, () =>
         feed.open(),
       )
     } catch (error) {
@@ -185,7 +190,7 @@ export class MongoManager extends MongoOperations {
     const { signal, session, timeoutMs = Infinity } = options
     const ending = new AbortController()
     const until = signal === undefined ? ending.signal : AbortSignal.any([signal, ending.signal])
-    const operation = { name, collection, isWrite: true, session, timeoutMs, isOneShot: true }
+    const operation = { name, collection, isWrite: true, session, timeoutMs }
     return this.runner
       .run(operation, () => work(until), countOf)
       .finally(() => ending.abort(new Error('the call is over')))

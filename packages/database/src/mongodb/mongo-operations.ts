@@ -12,6 +12,7 @@ import {
   type UpdateResult,
 } from './operation-options.ts'
 import type { Operation, OperationRunner } from './operation-runner.ts'
+import { isDuplicateId } from './write-retry.ts'
 
 /** The operations of one command each; `MongoManager` adds what takes several. */
 export abstract class MongoOperations {
@@ -142,9 +143,10 @@ export abstract class MongoOperations {
     document: Document,
     options: OperationOptions = {},
   ): Promise<unknown> {
-    const stored: Document = '_id' in document ? document : { _id: new ObjectId(), ...document }
-    const operation = { name: 'insertOne', collection, isWrite: true, ...options }
-    const work = async (): Promise<void> => {
+    const hasOwnId = !('_id' in document)
+    const stored: Document = hasOwnId ? { _id: new ObjectId(), ...document } : document
+    const asked = { name: 'insertOne', collection, isWrite: true, mayRepeat: hasOwnId, ...options }
+    const send = async (): Promise<void> => {
       const { session } = options
       if (this.#coalescer !== undefined && session === undefined) {
         await this.#coalescer.insert(collection, stored)
@@ -152,7 +154,15 @@ export abstract class MongoOperations {
         await this.collection(collection).insertOne(stored, driverOptions(options))
       }
     }
-    await this.runner.run(operation, work, () => 1)
+    let sendings = 0
+    const work = async (): Promise<void> => {
+      sendings += 1
+      await send().catch((error: unknown) => {
+        // Nobody else has this `_id`: an earlier sending was carried out and not answered.
+        if (sendings === 1 || !isDuplicateId(error)) throw error
+      })
+    }
+    await this.runner.run(asked, work, () => 1)
     return stored['_id']
   }
 

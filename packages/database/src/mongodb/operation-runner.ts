@@ -3,7 +3,7 @@ import type { ClientSession } from 'mongodb'
 import {
   isCursorLost,
   isMaxTimeExpired,
-  isUnsent,
+  isSocketError,
   MongoCursorLostError,
   wrapMongoError,
 } from './errors.ts'
@@ -20,8 +20,8 @@ export interface Operation {
   /** @default false */
   readonly isWrite?: boolean
   readonly session?: ClientSession | undefined
-  /** Whether the work must not begin twice, for it reads from a source or repeats by itself. @default false */
-  readonly isOneShot?: boolean
+  /** Whether the work may begin again where its connection broke. @default unless it writes */
+  readonly mayRepeat?: boolean
   /** Infinity where the work has a deadline of its own. @default that of the runner */
   readonly timeoutMs?: number | undefined
   readonly signal?: AbortSignal | undefined
@@ -33,8 +33,8 @@ export interface OperationRunnerOptions {
   readonly timeoutMs: number
 }
 
-/** Attempts at most where the message did not go out. */
-const MAX_UNSENT = 5
+/** Attempts at most where connections break under a message, which the driver does not send again. */
+const MAX_ATTEMPTS = 5
 
 /** Runs a manager's operations: each is measured, observed, ended at its deadline, and its error wrapped. */
 export class OperationRunner {
@@ -72,7 +72,7 @@ export class OperationRunner {
     const startedMs = this.observers.isEmpty ? undefined : this.clock.monotonicMs()
     try {
       const result = await this.#metrics.time(operation.name, operation.collection, () => {
-        return this.#bounded(operation, () => this.#untilSent(operation, work))
+        return this.#bounded(operation, () => this.#repeated(operation, work))
       })
       await this.#tell(operation, startedMs, countOf(result), undefined)
       return result
@@ -129,19 +129,19 @@ export class OperationRunner {
   }
 
   /**
-   * Again where the message did not go out: the pool may hold several connections that broke at the
-   * same time. A transaction is repeated as a whole, by its owner.
+   * Again where the driver does not by itself: the pool may hold several connections that broke at
+   * the same time. A transaction is repeated as a whole, by its owner.
    */
-  async #untilSent<R>(
-    { session, isOneShot = false }: Operation,
+  async #repeated<R>(
+    { session, isWrite = false, mayRepeat = !isWrite }: Operation,
     work: () => Promise<R>,
   ): Promise<R> {
     for (let attempt = 1; ; attempt++) {
       try {
         return await work()
       } catch (error) {
-        const mayRepeat = session === undefined && !isOneShot && attempt < MAX_UNSENT
-        if (!mayRepeat || !isUnsent(error)) throw error
+        const isOver = session !== undefined || !mayRepeat || attempt >= MAX_ATTEMPTS
+        if (isOver || !isSocketError(error)) throw error
       }
       await this.clock.sleep(backoffMs(attempt))
     }

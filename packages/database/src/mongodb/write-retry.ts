@@ -1,5 +1,5 @@
 import { MongoError, MongoNetworkError } from 'mongodb'
-import { isSocketError, isUnsent, unwrapBulkError } from './errors.ts'
+import { hasLabel, isSocketError, MongoOperationError, unwrapBulkError } from './errors.ts'
 
 /** The server's number for a document whose key another one has. */
 export const DUPLICATE_KEY = 11_000
@@ -11,11 +11,17 @@ export function isTransient(thrown: unknown): boolean {
   return error instanceof MongoError && error.hasErrorLabel('RetryableWriteError')
 }
 
-/** Whether the server says, or the driver knows, that nothing was carried out. */
+/** Whether nothing was carried out, by any of the driver's own sendings. */
 export function isNothingDone(thrown: unknown): boolean {
-  const error = unwrapBulkError(thrown)
-  if (isUnsent(error)) return true
-  return error instanceof MongoError && error.hasErrorLabel('NoWritesPerformed')
+  return hasLabel(unwrapBulkError(thrown), 'NoWritesPerformed')
+}
+
+/** Whether another document has the `_id`: of a document sent again, that it was stored before. */
+export function isDuplicateId(thrown: unknown): boolean {
+  const refusal = thrown instanceof MongoOperationError ? thrown.cause : thrown
+  if (typeof refusal !== 'object' || refusal === null) return false
+  const { code, errmsg }: { code?: unknown; errmsg?: unknown } = refusal
+  return code === DUPLICATE_KEY && /index: _id_/.test(String(errmsg))
 }
 
 /** Full jitter up to 100 ms, 200 ms, … 2 s. Source: Brooker, "Exponential Backoff and Jitter", AWS 2015. */

@@ -109,6 +109,16 @@ export function wrapConnectError(thrown: unknown): PostgresConnectionError {
   return new PostgresConnectionError(message, sqlStateOf(cause), { cause })
 }
 
+/** A connection was lost under a statement that may not be sent twice. */
+export function unclearOutcome(cause: Error | undefined): PostgresConnectionError {
+  const sqlState = cause instanceof PostgresConnectionError ? cause.sqlState : undefined
+  return new PostgresConnectionError(
+    'PostgreSQL connection lost before the answer: whether the statement took effect is not known',
+    sqlState,
+    { cause },
+  )
+}
+
 /** `undefined` for an error that is not the server's. */
 function sqlStateOf(thrown: unknown): string | undefined {
   if (!(thrown instanceof Error) || !('severity' in thrown)) return undefined

@@ -3,6 +3,7 @@ import type * as pg from 'pg'
 import { toError } from '@dharma/core'
 import type { CopyLine, LendOptions } from './copy/copy-line.ts'
 import { queryFor } from './described-query.ts'
+import { isWithin } from './is-within.ts'
 import { UNNAMED } from './statement-names.ts'
 import type { ConnectionSettings, PostgresConnection } from './connection.ts'
 import {
@@ -249,19 +250,9 @@ export class Session {
 
   /** Cancels what the session is doing; a session that then does not come back is destroyed. */
   async #abandon(working: Promise<unknown>): Promise<void> {
-    const ended = working.then(
-      () => true,
-      () => true,
-    )
-    const grace = new AbortController()
-    const expired = this.#clock.sleep(CANCEL_GRACE_MS, grace.signal).then(
-      () => false,
-      () => false,
-    )
+    // A server that cannot be asked does not end the statement, which the grace then does.
     const asked = this.#connection.cancel(this.#settings).catch(() => undefined)
-    const isBack = await Promise.race([ended, expired])
-    grace.abort()
-    if (isBack) {
+    if (await isWithin(this.#clock, CANCEL_GRACE_MS, working)) {
       // A request to cancel that is still on its way could hit the next statement.
       await asked
       return

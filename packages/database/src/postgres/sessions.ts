@@ -15,7 +15,7 @@ import {
   type FreezeSource,
   type Suspect,
 } from './freeze-detector.ts'
-import { isCrowded } from './outage.ts'
+import { isCrowded, NothingDoneError } from './outage.ts'
 import type { PostgresSettings } from './postgres-options.ts'
 import { Session, type QueryOptions } from './session.ts'
 import { SilenceWatch } from './silence-watch.ts'
@@ -184,6 +184,22 @@ export class Sessions implements FreezeSource {
     }
   }
 
+  /**
+   * What may not be sent twice waits while the server is under suspicion: sessions die together, but
+   * are not known to at once, and on one of them it would be unclear whether it was done.
+   */
+  async #awaitVerdict(timeoutMs: number, signal: AbortSignal | undefined): Promise<void> {
+    const { verdict } = this.#health
+    if (verdict === undefined) return
+    const over = new AbortController()
+    const ends = signal === undefined ? over.signal : AbortSignal.any([over.signal, signal])
+    try {
+      await Promise.race([verdict, this.#settings.clock.sleep(timeoutMs, ends)])
+    } finally {
+      over.abort()
+    }
+  }
+
   async #acquire(
     timeoutMs: number,
     signal: AbortSignal | undefined,
@@ -205,7 +221,11 @@ export class Sessions implements FreezeSource {
     if (!(timeoutMs > 0)) throw new RangeError(`timeoutMs must be above 0, got ${timeoutMs}`)
     const { clock } = this.#settings
     const deadlineMs = clock.monotonicMs() + timeoutMs
-    const lease = await this.#acquire(timeoutMs, signal)
+    if (!isReading) await this.#awaitVerdict(timeoutMs, signal)
+    // Said here, since an attempt to connect would first wait for the end of the pool's pause.
+    const { state } = this.#health
+    if (state.kind === 'down') throw new NothingDoneError(state.error)
+    const lease = await this.#acquire(Math.max(1, deadlineMs - clock.monotonicMs()), signal)
     const lentMs = this.#window === undefined ? 0 : clock.monotonicMs()
     const connection = lease.resource
     connection.isInUse = true

@@ -1,6 +1,6 @@
 import { ClosedError } from '@dharma/core'
 import type { EndpointHealth } from './endpoints/endpoint-health.ts'
-import { PostgresConnectionError, PostgresTimeoutError } from './errors.ts'
+import { PostgresConnectionError, PostgresTimeoutError, unclearOutcome } from './errors.ts'
 import type { FreezeDetector } from './freeze-detector.ts'
 import { FastLane } from './pipeline/fast-lane.ts'
 import type { FastLaneStats } from './pipeline/lane-stats.ts'
@@ -78,7 +78,9 @@ export class StatementRunner {
     if (this.#isClosed) return Promise.reject(new ClosedError(this.#settings.name))
     const record = this.#book.of(text)
     const lane = this.#lane
-    if (lane !== undefined && record.isFast && lane.isReady) {
+    // A server under suspicion is sent nothing over shared connections that may not be sent twice.
+    const isHeld = this.#owner.health.verdict !== undefined && record.kind !== 'read'
+    if (lane !== undefined && record.isFast && !isHeld && lane.isReady) {
       const { timeoutMs = this.#settings.queryTimeoutMs, signal } = options
       if (timeoutMs > 0 && signal?.aborted !== true && Array.isArray(values)) {
         const startedMs = this.#settings.clock.monotonicMs()
@@ -164,9 +166,9 @@ export class StatementRunner {
           const left = { ...options, timeoutMs: Math.max(1, deadlineMs - clock.monotonicMs()) }
           return this.#owner.reroute(statement, left, reason, hops)
         }
-        const isLost = error instanceof PostgresConnectionError
-        const mayAgain = isRead && sending < MAX_LOSSES
-        if (!isLost || !mayAgain || clock.monotonicMs() >= deadlineMs) throw error
+        if (!(error instanceof PostgresConnectionError)) throw error
+        if (!isRead) throw unclearOutcome(error)
+        if (sending >= MAX_LOSSES || clock.monotonicMs() >= deadlineMs) throw error
         await this.#pause(sending, signal)
       }
     }

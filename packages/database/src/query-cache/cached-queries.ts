@@ -190,6 +190,7 @@ export class CachedQueries implements AsyncDisposable {
   async close(): Promise<void> {
     this.#isClosed = true
     this.#observing[Symbol.dispose]()
+    // Why it failed was told to the caller of `followChanges`.
     const following = await this.#following?.catch(() => undefined)
     await following?.close()
   }

@@ -50,6 +50,7 @@ export class ChangeFollower {
 
   async close(): Promise<void> {
     this.#isClosed = true
+    // Why it failed was told to the caller of `start`.
     await this.#starting?.catch(() => undefined)
     await this.#feed?.close()
     await this.#following

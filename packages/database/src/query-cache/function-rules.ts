@@ -1,4 +1,5 @@
 import type { FunctionCall } from '../sql/index.ts'
+import type { DeclaredEffects } from './cached-queries-options.ts'
 import type { FunctionFacts } from './server-catalog.ts'
 
 /**
@@ -41,13 +42,15 @@ export type FunctionVerdict =
   | { readonly kind: 'reads'; readonly tables: readonly string[] }
   | { readonly kind: 'refused'; readonly reason: string }
 
+type DeclaredReads = Pick<DeclaredEffects, 'functionReads'>
+
 const NO_TABLES: FunctionVerdict = { kind: 'reads', tables: [] }
 
 /** Judges a call by all functions that it may mean, the worst of them counting. */
 export function judgeFunction(
   call: FunctionCall,
   candidates: readonly FunctionFacts[],
-  declaredReads: Readonly<Record<string, readonly string[]>>,
+  declared: DeclaredReads,
 ): FunctionVerdict {
   const { name, schema } = call
   if (schema === undefined && KEYWORDS.has(name)) {
@@ -56,16 +59,17 @@ export function judgeFunction(
   if (candidates.length === 0) return refused(`the server knows no function ${name}`)
   const tables: string[] = []
   for (const candidate of candidates) {
-    const verdict = judge(candidate, declaredReads)
+    const verdict = judgeCandidate(candidate, declared)
     if (verdict.kind === 'refused') return verdict
     tables.push(...verdict.tables)
   }
   return { kind: 'reads', tables }
 }
 
-function judge(
+/** Judges a function that is called. */
+export function judgeCandidate(
   { schema, name, volatility, kind }: FunctionFacts,
-  declaredReads: Readonly<Record<string, readonly string[]>>,
+  { functionReads }: DeclaredReads,
 ): FunctionVerdict {
   const full = `${schema}.${name}`
   if (volatility === 'volatile') return refused(`function ${full} is volatile`)
@@ -73,7 +77,7 @@ function judge(
     if (volatility === 'immutable' || kind !== 'function' || STEADY.has(name)) return NO_TABLES
     return refused(`function ${name} depends on the moment or the session`)
   }
-  const declared = declaredReads[full]
+  const declared = functionReads?.[full]
   if (declared !== undefined) return { kind: 'reads', tables: declared }
   // An aggregate counts as immutable whatever its parts do.
   if (volatility === 'immutable' && kind === 'function') return NO_TABLES

@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto'
 import { parseStatement, type ParsedStatement, type TableName } from '../sql/index.ts'
 import type { CachedQueriesSettings } from './cached-queries-options.ts'
-import { judgeFunction } from './function-rules.ts'
+import { judgeCandidate, judgeFunction } from './function-rules.ts'
 import type { RelationFacts, ServerCatalog } from './server-catalog.ts'
 
 /** How a statement is cached, or why it is not. */
@@ -69,15 +69,21 @@ function refusalOf({
 }
 
 async function refusalOfCalls(
-  { functions, operators, casts }: ParsedStatement,
+  { functions, fields, operators, casts }: ParsedStatement,
   catalog: ServerCatalog,
   declared: CachedQueriesSettings['declared'],
   tables: Set<string>,
 ): Promise<string | undefined> {
-  const candidates = await catalog.functions(functions)
+  const [candidates, rowFunctions] = await Promise.all([
+    catalog.functions(functions),
+    catalog.rowFunctions(fields),
+  ])
   const declaredTables: string[] = []
-  for (const [index, call] of functions.entries()) {
-    const verdict = judgeFunction(call, candidates[index] ?? [], declared.functionReads ?? {})
+  const verdicts = [
+    ...functions.map((call, index) => judgeFunction(call, candidates[index] ?? [], declared)),
+    ...rowFunctions.map((candidate) => judgeCandidate(candidate, declared)),
+  ]
+  for (const verdict of verdicts) {
     if (verdict.kind === 'refused') return verdict.reason
     declaredTables.push(...verdict.tables)
   }

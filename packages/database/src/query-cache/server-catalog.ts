@@ -59,7 +59,10 @@ const RELATIONS = `
   join pg_namespace n on n.oid = c.relnamespace`
 
 const FUNCTIONS = `
-  select i.ord::int, n.nspname as schema, p.proname as name, p.provolatile::text as volatility, p.prokind::text as kind
+  select i.ord::int, n.nspname as schema, p.proname as name, p.prokind::text as kind,
+    coalesce((select max(part.provolatile::text) from pg_aggregate a
+      join pg_proc part on part.oid in (a.aggtransfn, a.aggfinalfn, a.aggmtransfn, a.aggmfinalfn)
+      where a.aggfnoid = p.oid), p.provolatile::text) as volatility
   from unnest($1::text[], $2::text[], $3::int[]) with ordinality i(schema, name, args, ord)
   join pg_proc p on p.proname = i.name
   join pg_namespace n on n.oid = p.pronamespace
@@ -81,6 +84,27 @@ const CASTS = `
   join pg_namespace n on n.oid = p.pronamespace
   where n.nspname <> 'pg_catalog' and p.provolatile <> 'i' and (c.castcontext = 'i' or t.typname = any ($1)
     or exists (select from pg_type d where d.typbasetype = t.oid and d.typname = any ($1)))`
+
+/** By any of the user's schemas, whatever the search path; C is for extensions, which compute. */
+const HIDDEN_WRITERS = `
+  select p.oid::regproc::text as name
+  from pg_proc p
+  join pg_namespace n on n.oid = p.pronamespace
+  join pg_language l on l.oid = p.prolang
+  where n.nspname <> 'pg_catalog' and p.provolatile = 'v' and (
+    p.proname = any ($1) and l.lanname not in ('internal', 'c')
+    or exists (select from pg_operator o where o.oprcode = p.oid and o.oprname = any ($2))
+    or exists (select from pg_cast c where c.castfunc = p.oid))
+  limit 1`
+
+/** Functions that `row.name` calls. */
+const ROW_FUNCTIONS = `
+  select n.nspname as schema, p.proname as name, p.provolatile::text as volatility, p.prokind::text as kind
+  from pg_proc p
+  join pg_namespace n on n.oid = p.pronamespace
+  join pg_type t on t.oid = p.proargtypes[0]
+  where p.proname = any ($1) and n.nspname <> 'pg_catalog' and t.typtype in ('c', 'p')
+    and p.pronargs - p.pronargdefaults <= 1`
 
 /** Tables that have one of our triggers. */
 const TELLING = `
@@ -126,6 +150,8 @@ export const CATALOG_TEXTS: ReadonlySet<string> = new Set([
   FUNCTIONS,
   OPERATORS,
   CASTS,
+  HIDDEN_WRITERS,
+  ROW_FUNCTIONS,
   TELLING,
   NAMED,
   EFFECTS,
@@ -187,15 +213,27 @@ export class ServerCatalog {
       calls.map(({ name }) => name),
       calls.map(({ argumentCount }) => argumentCount),
     ])
-    for (const { ord, schema, name, volatility, kind } of rows) {
-      found[ord - 1]?.push({
-        schema,
-        name,
-        volatility: VOLATILITIES[volatility] ?? 'volatile',
-        kind: FUNCTION_KINDS[kind] ?? 'function',
-      })
-    }
+    for (const { ord, ...row } of rows) found[ord - 1]?.push(functionOf(row))
     return found
+  }
+
+  /** Functions of the user's that a field of one of these names may call. */
+  async rowFunctions(fields: readonly string[]): Promise<FunctionFacts[]> {
+    if (fields.length === 0) return []
+    const { rows } = await this.#manager.query<Omit<FunctionRow, 'ord'>>(ROW_FUNCTIONS, [fields])
+    return rows.map(functionOf)
+  }
+
+  /** A volatile function of the user's that may be meant by one of the names, or by a cast. */
+  async hiddenWriter(
+    functions: readonly string[],
+    operators: readonly string[],
+  ): Promise<string | undefined> {
+    const { rows } = await this.#manager.query<{ name: string }>(HIDDEN_WRITERS, [
+      functions,
+      operators,
+    ])
+    return rows[0]?.name
   }
 
   /** Those of the operators that mean, or may mean, a function of the user's that is not immutable. */
@@ -252,6 +290,15 @@ export class ServerCatalog {
         ...Array.from({ length: rules }, () => ({ language: 'rule', function: '', source: '' })),
       ],
     }))
+  }
+}
+
+function functionOf({ schema, name, volatility, kind }: Omit<FunctionRow, 'ord'>): FunctionFacts {
+  return {
+    schema,
+    name,
+    volatility: VOLATILITIES[volatility] ?? 'volatile',
+    kind: FUNCTION_KINDS[kind] ?? 'function',
   }
 }
 

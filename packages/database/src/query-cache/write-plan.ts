@@ -5,8 +5,8 @@ import {
   type TableName,
 } from '../sql/index.ts'
 import type { CachedQueriesSettings } from './cached-queries-options.ts'
-import type { FunctionFacts, ServerCatalog, TableEffects } from './server-catalog.ts'
-import { isHarmlessAction } from './trigger-effects.ts'
+import type { ActionFacts, FunctionFacts, ServerCatalog, TableEffects } from './server-catalog.ts'
+import { callsOfAction } from './trigger-effects.ts'
 
 /**
  * What a statement may have changed. `schema`: definitions, so that plans are out of date too.
@@ -41,7 +41,7 @@ export async function planWrite(
   { declared }: Pick<CachedQueriesSettings, 'declared'>,
 ): Promise<WritePlan> {
   const statement = await parseStatement(text)
-  const { kind, functions, controls } = statement
+  const { kind, functions, fields, operators, controls } = statement
   if (kind === 'ddl') return { kind: 'schema' }
   if (kind === 'do' || kind === 'prepared') {
     return { kind: 'anything', reason: `a statement of the kind ${kind} may write any table` }
@@ -54,11 +54,16 @@ export async function planWrite(
     return { kind: 'anything', reason: 'what a prepared transaction wrote is not known' }
   }
   if (NO_EFFECT.has(kind)) return NOTHING
-  const candidates = await catalog.functions(functions)
+  const [candidates, rowFunctions, hidden] = await Promise.all([
+    catalog.functions(functions),
+    catalog.rowFunctions(fields),
+    catalog.hiddenWriter([], operators),
+  ])
+  if (hidden !== undefined) return mayWrite(hidden)
   if (kind === 'call' && candidates[0]?.length === 0) {
     return { kind: 'anything', reason: 'the procedure called may write any table' }
   }
-  const called = writesOfFunctions(candidates, declared)
+  const called = writesOfFunctions([...candidates.flat(), ...rowFunctions], declared)
   if (called.kind === 'anything') return called
   const targets = await targetsOf(statement, catalog)
   const declaredTargets = await catalog.named(called.tables)
@@ -73,20 +78,21 @@ type Called =
 
 /** A function of the server itself writes no table; one of the user's, if it is not said to be harmless, any. */
 function writesOfFunctions(
-  candidates: readonly (readonly FunctionFacts[])[],
+  candidates: readonly FunctionFacts[],
   declared: CachedQueriesSettings['declared'],
 ): Called {
   const tables: string[] = []
-  for (const { schema, name, volatility } of candidates.flat()) {
+  for (const { schema, name, volatility } of candidates) {
     if (schema === 'pg_catalog' || volatility !== 'volatile') continue
     const written = declared.functionWrites?.[`${schema}.${name}`]
-    if (written === undefined) {
-      const reason = `function ${schema}.${name} is volatile and may write any table`
-      return { kind: 'anything', reason }
-    }
+    if (written === undefined) return mayWrite(`${schema}.${name}`)
     tables.push(...written)
   }
   return { kind: 'tables', tables }
+}
+
+function mayWrite(name: string): Called & WritePlan {
+  return { kind: 'anything', reason: `function ${name} is volatile and may write any table` }
 }
 
 /** The tables written by name; behind a view, all that it reads. */
@@ -111,10 +117,11 @@ async function targetsOf(
 }
 
 function changesOf(
-  { kind, writes, truncatesCascading }: ParsedStatement,
+  { kind, writes, ctes, truncatesCascading }: ParsedStatement,
   hasDeclared: boolean,
 ): readonly Change[] {
-  if (hasDeclared || writes.length !== 1) {
+  // A CTE may do something else to the table than the statement does.
+  if (hasDeclared || writes.length !== 1 || ctes.length > 0) {
     return truncatesCascading ? ['change', 'delete', 'truncate'] : ['change', 'delete']
   }
   if (kind === 'insert' || kind === 'update' || kind === 'copy') return ['change']
@@ -153,7 +160,7 @@ async function closureOf(
       seen.set(oid, new Set([...(had ?? []), ...happening]))
       tables.add(effects.name)
       const written = declaredTriggers.get(oid)
-      if (written === undefined && effects.actions.some((action) => !isHarmlessAction(action))) {
+      if (written === undefined && !(await areHarmless(effects.actions, catalog))) {
         const reason = `triggers, rules or defaults of ${effects.name} may write any table: declare those that they write`
         return { kind: 'anything', reason }
       }
@@ -167,6 +174,22 @@ async function closureOf(
     todo = next
   }
   return { kind: 'tables', tables: [...tables] }
+}
+
+async function areHarmless(
+  actions: readonly ActionFacts[],
+  catalog: ServerCatalog,
+): Promise<boolean> {
+  if (actions.length === 0) return true
+  const functions: string[] = []
+  const operators: string[] = []
+  for (const action of actions) {
+    const calls = callsOfAction(action)
+    if (calls === undefined) return false
+    functions.push(...calls.functions)
+    operators.push(...calls.operators)
+  }
+  return (await catalog.hiddenWriter(functions, operators)) === undefined
 }
 
 /** What a foreign key does to the rows that refer: a nothing, r restrict, c cascade, n set null, d set default. */

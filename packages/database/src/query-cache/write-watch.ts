@@ -13,6 +13,8 @@ import { TransactionWrites } from './transaction-writes.ts'
 /** Texts that read for certain, remembered at most. */
 const MAX_READS = 2_000
 
+const ASCII = /^[\t\n\r -~]*$/
+
 export interface WriteWatchOptions {
   /** Invalidates what the statements may have written; never rejects. */
   readonly onWritten: (texts: Iterable<string>) => Promise<void>
@@ -80,7 +82,8 @@ export class WriteWatch implements QueryObserver {
 
   #isRead(text: string): boolean {
     if (this.#reads.has(text) || CATALOG_TEXTS.has(text)) return true
-    if (kindOf(text) !== 'read') return false
+    // Behind another letter, a name that is called looks like one of the server's.
+    if (!ASCII.test(text) || kindOf(text) !== 'read') return false
     if (this.#reads.size >= MAX_READS) this.#reads = new Set()
     this.#reads.add(text)
     return true

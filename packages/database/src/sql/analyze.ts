@@ -28,6 +28,7 @@ class Analysis {
   readonly #writes = new Map<string, TableName>()
   readonly #ctes = new Set<string>()
   readonly #functions = new Map<string, FunctionCall>()
+  readonly #fields = new Set<string>()
   readonly #operators = new Set<string>()
   readonly #casts = new Map<string, TableName>()
   readonly #controls: TransactionControl[] = []
@@ -46,6 +47,7 @@ class Analysis {
       writes: [...this.#writes.values()],
       ctes: [...this.#ctes],
       functions: [...this.#functions.values()],
+      fields: [...this.#fields],
       operators: [...this.#operators],
       casts: [...this.#casts.values()],
       isReadOnly: (areReads || isPlainExplain) && this.#writes.size === 0 && !this.#locksRows,
@@ -139,6 +141,10 @@ class Analysis {
       const text = node.A_Const.sval?.sval ?? ''
       this.#hasMovingConstant ||= isMovingTime(text)
       return
+    } else if ('ColumnRef' in node) {
+      for (const name of stringsOf(node.ColumnRef.fields ?? []).slice(1)) this.#fields.add(name)
+    } else if ('A_Indirection' in node) {
+      for (const name of stringsOf(node.A_Indirection.indirection ?? [])) this.#fields.add(name)
     } else if ('A_Expr' in node) {
       this.#operator(node.A_Expr.name)
     } else if ('SortBy' in node) {

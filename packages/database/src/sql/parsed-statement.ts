@@ -72,6 +72,8 @@ export interface ParsedStatement {
   /** Names of its CTEs. */
   readonly ctes: readonly string[]
   readonly functions: readonly FunctionCall[]
+  /** Names behind a dot, columns mostly, each once: `row.name` may call a function of that name. */
+  readonly fields: readonly string[]
   /** Types that something is cast to by `::`, `cast` or a typed constant, each once. */
   readonly casts: readonly TableName[]
   /** Names of the operators, `=` and `~~` (LIKE) among them. */

@@ -1,5 +1,5 @@
 /** Callers who ask again as soon as they have an answer, and what became of it all. */
-export class Load {
+export class Load implements AsyncDisposable {
   readonly errors: unknown[] = []
   answered = 0
   #isOver = false
@@ -12,6 +12,11 @@ export class Load {
   async end(): Promise<void> {
     this.#isOver = true
     await Promise.all(this.#callers)
+  }
+
+  /** So that a test that fails leaves no load for the next one. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.end()
   }
 
   async #run(call: () => Promise<unknown>): Promise<void> {

@@ -8,7 +8,12 @@ import {
 import { describeWithPostgres } from '@dharma/testkit/vitest'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 
-const suite = (await isPgBouncerAvailable()) ? describeWithPostgres : describe.skip
+const hasPgBouncer = await isPgBouncerAvailable()
+if (!hasPgBouncer) {
+  if (process.env['CI'] === 'true') throw new Error('pgbouncer is missing: install pgbouncer')
+  console.warn('SKIPPED, for pgbouncer is missing: all tests behind a pooler. Install pgbouncer.')
+}
+const suite = hasPgBouncer ? describeWithPostgres : describe.skip
 
 suite('behind PgBouncer in transaction mode (needs the program pgbouncer)', () => {
   let server: TestServer

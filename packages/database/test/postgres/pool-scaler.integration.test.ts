@@ -72,7 +72,7 @@ describeWithPostgres.each([15, 18])('autoscaling, PostgreSQL %i', (version) => {
     await expect.poll(() => greedy.stats().size, { timeout: 20_000 }).toBe(25)
     await using late = new PostgresManager({ url: server.url })
     const error = await late
-      .query('select 1', [], { timeoutMs: 2_000 })
+      .query('select 1', [], { timeoutMs: 500 })
       .catch((thrown: unknown) => thrown)
     expect(error).toMatchObject({ code: 'DHARMA_POSTGRES_CONNECTION', sqlState: '53300' })
     const waiting = late.query<{ one: number }>('select 1 as one')

@@ -1,7 +1,9 @@
-import { PostgresManager } from '@dharma/database/postgres'
+import { PostgresManager, PostgresTimeoutError } from '@dharma/database/postgres'
+import { ManualClock } from '@dharma/core/testing'
 import { startFaultProxy, startPostgres, type FaultProxy, type TestServer } from '@dharma/testkit'
 import { describeWithPostgres } from '@dharma/testkit/vitest'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { FreezingRelay } from './pipeline/freezing-relay.ts'
 
 describeWithPostgres('PostgresManager', () => {
   let server: TestServer
@@ -41,6 +43,27 @@ describeWithPostgres('PostgresManager', () => {
       .toEqual([{ one: 1 }])
   })
 
+  it('says of a write whose session is terminated that its outcome is not known', async () => {
+    await using database = new PostgresManager({ url: server.url, pipeline: false })
+    await using other = new PostgresManager({ url: server.url, pipeline: false })
+    await database.query('create table if not exists unclear (id int)')
+    const text = 'insert into unclear select 1 from pg_sleep(20)'
+    const write = database.query(text).catch((error: unknown) => error)
+    const terminate = async (): Promise<number | undefined> => {
+      const { rowCount } = await other.query(
+        `select pg_terminate_backend(pid) from pg_stat_activity where state = 'active' and query = $1`,
+        [text],
+      )
+      return rowCount
+    }
+    await expect.poll(terminate).toBe(1)
+    expect(await write).toMatchObject({
+      code: 'DHARMA_POSTGRES_CONNECTION',
+      sqlState: '57P01',
+      message: expect.stringContaining('not known'),
+    })
+  })
+
   it('serves again after the server was killed and came back', async () => {
     await using database = await new PostgresManager({ url: server.url }).connect()
     await server.kill()
@@ -51,6 +74,32 @@ describeWithPostgres('PostgresManager', () => {
     await expect
       .poll(() => database.query('select 1 as one').then(({ rows }) => rows), { timeout: 10_000 })
       .toEqual([{ one: 1 }])
+  })
+
+  it('asks a silent connection that listens for a sign of life, and replaces one that gives none', async () => {
+    await using relay = await new FreezingRelay(server).listen()
+    await using sender = new PostgresManager({ url: server.url, pipeline: false })
+    const clock = new ManualClock()
+    await using own = new PostgresManager({ url: server.urlThrough(relay), clock })
+    const heard: string[] = []
+    const gaps: number[] = []
+    await own.listen('beats', ({ payload }) => heard.push(payload), {
+      onGap: ({ lostMs }) => gaps.push(lostMs),
+    })
+    for (const payload of ['one', 'two']) {
+      // What is heard came behind the sign of life on the same connection.
+      await clock.advance(5_000)
+      await sender.notify('beats', payload)
+      await expect.poll(() => heard.at(-1)).toBe(payload)
+    }
+    relay.freeze()
+    await sender.notify('beats', 'missed')
+    await clock.advance(9_999)
+    expect(gaps).toEqual([])
+    await clock.advance(1)
+    await expect.poll(() => gaps).toEqual([10_000])
+    await sender.notify('beats', 'three')
+    await expect.poll(() => heard).toEqual(['one', 'two', 'three'])
   })
 
   describe('behind a proxy that freezes', () => {
@@ -80,7 +129,7 @@ describeWithPostgres('PostgresManager', () => {
       expect(performance.now() - startedMs).toBeLessThan(2_000)
       expect(outcomes.every(({ status }) => status === 'rejected')).toBe(true)
       // The first has the session that is open; the others wait in vain for further ones.
-      expect(outcomes[0]).toMatchObject({ reason: { code: 'DHARMA_POSTGRES_TIMEOUT' } })
+      expect(outcomes[0]).toMatchObject({ reason: expect.any(PostgresTimeoutError) })
       for (const outcome of outcomes) {
         expect(outcome).toMatchObject({
           reason: { code: expect.stringMatching(/^DHARMA_(?:POSTGRES|POOL_ACQUIRE)_TIMEOUT$/) },

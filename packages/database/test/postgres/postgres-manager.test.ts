@@ -33,11 +33,19 @@ describe('PostgresManager', () => {
   })
 
   it('answers in time when no connection can be had', async () => {
-    await using database = new PostgresManager({ url, outageWaitMs: 100 })
-    await expect(database.query('select 1', [], { timeoutMs: 1_000 })).rejects.toMatchObject({
+    await using database = new PostgresManager({ url })
+    await expect(database.query('select 1', [], { timeoutMs: 50 })).rejects.toMatchObject({
       code: 'DHARMA_POSTGRES_UNAVAILABLE',
       server: '127.0.0.1:1',
       cause: { code: 'DHARMA_POSTGRES_CONNECTION' },
+    })
+  })
+
+  it('waits for a server no longer than outageWaitMs, however late the deadline', async () => {
+    await using database = new PostgresManager({ url, outageWaitMs: 100 })
+    await expect(database.query('select 1', [], { timeoutMs: 60_000 })).rejects.toMatchObject({
+      code: 'DHARMA_POSTGRES_UNAVAILABLE',
+      server: '127.0.0.1:1',
     })
   })
 })

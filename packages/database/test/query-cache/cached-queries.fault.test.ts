@@ -2,6 +2,7 @@ import { createCache, type Cache } from '@dharma/cache'
 import { PostgresManager } from '@dharma/database/postgres'
 import { CachedQueries, installChangeTriggers } from '@dharma/database/query-cache'
 import {
+  startFaultProxy,
   startPostgres,
   startPostgresWithReplica,
   startRedis,
@@ -74,6 +75,42 @@ describeWithPostgres.each([15, 18])('CachedQueries under faults, PostgreSQL %i',
     expect(queries.stats().invalidations).toBe(invalidations + 1)
     expect(await isLoaded()).toBe(true)
     await database.query('drop trigger wait_at_commit on posts')
+  })
+
+  it('drops what a transaction wrote whose COMMIT was carried out, and the answer lost', async () => {
+    const definitions = [
+      `create or replace function answer_later() returns trigger language plpgsql as
+       $$ begin perform pg_advisory_xact_lock(4713); return null; end $$`,
+      `create constraint trigger answer_later after update on posts deferrable initially deferred
+       for each row execute function answer_later()`,
+    ]
+    for (const definition of definitions) await database.query(definition)
+    await using proxy = await startFaultProxy(server)
+    await using behind = new PostgresManager({ url: proxy.urlOf(server), pool: { max: 2 } })
+    await using watching = new CachedQueries(behind, cache)
+    const rows = async (): Promise<unknown[]> => (await watching.query(text, [], ttl)).rows
+    expect(await rows()).toEqual([{ title: 'old' }])
+    const committed = await database.transaction(async (holder) => {
+      await holder.query('select pg_advisory_xact_lock(4713)')
+      const committing = behind.transaction((own) =>
+        own.query(`update posts set title = 'new' where id = 1`),
+      )
+      const refused = committing.catch((error: unknown) => error)
+      const waiting = `select 1 from pg_locks where locktype = 'advisory' and objid = 4713 and not granted`
+      await vi.waitUntil(async () => (await holder.query(waiting)).rows.length > 0)
+      // The server has the COMMIT; what it answers goes nowhere.
+      proxy.blackHole()
+      return { refused }
+    })
+    await expect
+      .poll(async () => (await database.query(text)).rows, { timeout: 10_000 })
+      .toEqual([{ title: 'new' }])
+    await proxy.heal()
+    proxy.reset()
+    expect(await committed.refused).toBeInstanceOf(Error)
+    expect(watching.stats().invalidations).toBe(1)
+    expect(await rows()).toEqual([{ title: 'new' }])
+    await database.query('drop trigger answer_later on posts')
   })
 
   it('drops what others wrote while the listening connection was lost', async () => {

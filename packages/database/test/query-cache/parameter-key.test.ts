@@ -61,8 +61,8 @@ it('shortens what is long, and tells long lists apart still', () => {
 })
 
 it('refuses what cannot be compared', () => {
-  expect(() => parameterKey([Symbol('x')])).toThrow('a parameter must not be a symbol')
-  expect(() => parameterKey([() => 1])).toThrow('a parameter must not be a function')
+  expect(() => parameterKey([Symbol('x')])).toThrow('a query must not hold a symbol')
+  expect(() => parameterKey([() => 1])).toThrow('a query must not hold a function')
   expect(() => parameterKey([{ toPostgres: () => 'x' }])).toThrow(
     'a parameter with toPostgres has no key',
   )

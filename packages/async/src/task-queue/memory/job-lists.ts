@@ -9,9 +9,10 @@ import type { StoredJob } from './stored-job.ts'
 
 const PRIORITIES: readonly JobPriority[] = ['high', 'normal', 'low']
 
-/** The jobs of one queue: ready ones by deadline, and all of them by state. */
+/** The jobs of one queue: ready ones by deadline, unfinished and retained ones by state and by id. */
 export class JobLists {
   isPaused = false
+  readonly byId: Map<string, StoredJob> = new Map()
   /** One list a priority, each in order of deadline, since all its jobs may wait equally long. */
   readonly #ready = PRIORITIES.map(() => new Set<StoredJob>())
   readonly #byState: Readonly<Record<JobState, Set<StoredJob>>> = {

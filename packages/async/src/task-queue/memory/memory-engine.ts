@@ -44,7 +44,6 @@ class MemoryEngine implements QueueEngine {
   readonly signals = new MemorySignals()
   readonly #clock: Clock
   readonly #queues = new Map<string, JobLists>()
-  readonly #jobs = new Map<string, StoredJob>()
   readonly #keys = new DeduplicationKeys()
   readonly #results: RetainedJobs
   readonly #deadLetters: RetainedJobs
@@ -128,11 +127,11 @@ class MemoryEngine implements QueueEngine {
   }
 
   async cancel(
-    _queue: string,
+    queue: string,
     jobId: string,
     reason: string,
   ): Promise<'cancelled' | 'running' | 'unknown'> {
-    const job = this.#jobs.get(jobId)
+    const job = this.#find(queue, jobId)
     if (job === undefined || job.outcome !== undefined) return 'unknown'
     if (job.state === 'active') return 'running'
     this.#end(job, { state: 'failed', reason, kind: 'cancelled' })
@@ -140,13 +139,13 @@ class MemoryEngine implements QueueEngine {
   }
 
   async outcome(
-    _queue: string,
+    queue: string,
     jobId: string,
     signal: AbortSignal,
   ): Promise<JobOutcome | undefined> {
     for (;;) {
       this.#expire()
-      const job = this.#jobs.get(jobId)
+      const job = this.#find(queue, jobId)
       if (job === undefined || job.outcome !== undefined) return job?.outcome
       if (this.#isClosed) throw new ClosedError('the memory engine')
       signal.throwIfAborted()
@@ -154,8 +153,8 @@ class MemoryEngine implements QueueEngine {
     }
   }
 
-  async job(_queue: string, jobId: string): Promise<JobInfo | undefined> {
-    const job = this.#jobs.get(jobId)
+  async job(queue: string, jobId: string): Promise<JobInfo | undefined> {
+    const job = this.#find(queue, jobId)
     return job && infoOf(job)
   }
 
@@ -166,8 +165,8 @@ class MemoryEngine implements QueueEngine {
     return jobs.slice(offset, offset + limit).map(infoOf)
   }
 
-  async replay(_queue: string, jobId: string): Promise<boolean> {
-    const job = this.#jobs.get(jobId)
+  async replay(queue: string, jobId: string): Promise<boolean> {
+    const job = this.#find(queue, jobId)
     if (job?.outcome?.state !== 'failed' || job.outcome.kind === 'cancelled') return false
     this.#deadLetters.delete(job)
     job.outcome = undefined
@@ -231,14 +230,15 @@ class MemoryEngine implements QueueEngine {
   }
 
   #add(spec: NewJob): string {
-    const known = spec.id === undefined ? undefined : this.#jobs.get(spec.id)
+    const { byId } = this.#listsOf(spec.queue)
+    const known = spec.id === undefined ? undefined : byId.get(spec.id)
     if (known !== undefined) return known.id
     const nowMs = this.#clock.monotonicMs()
     const key = this.#keys.keyOf(spec)
     const earlier = this.#keys.holder(key, nowMs)
     if (earlier !== undefined) return earlier.id
     const job = storedJob(spec.id ?? randomUUID(), spec, key, this.#clock.now())
-    this.#jobs.set(job.id, job)
+    byId.set(job.id, job)
     this.#keys.hold(job, nowMs)
     this.#makeReady(job, spec.delayMs)
     return job.id
@@ -254,8 +254,8 @@ class MemoryEngine implements QueueEngine {
   }
 
   /** The job, if this lease of it is the one that holds. */
-  #leased({ id, attempt }: ClaimedJob): StoredJob | undefined {
-    const job = this.#jobs.get(id)
+  #leased({ queue, id, attempt }: ClaimedJob): StoredJob | undefined {
+    const job = this.#find(queue, id)
     return job?.state === 'active' && job.attempt === attempt ? job : undefined
   }
 
@@ -299,8 +299,9 @@ class MemoryEngine implements QueueEngine {
   }
 
   #forget(job: StoredJob): void {
-    this.#jobs.delete(job.id)
-    this.#listsOf(job.spec.queue).forget(job)
+    const lists = this.#listsOf(job.spec.queue)
+    lists.forget(job)
+    lists.byId.delete(job.id)
     this.#keys.forget(job)
   }
 
@@ -309,6 +310,10 @@ class MemoryEngine implements QueueEngine {
       const event = { type, queue: spec.queue, jobId: id }
       queueMicrotask(() => listener(type === 'progress' ? { ...event, progress } : event))
     }
+  }
+
+  #find(queue: string, jobId: string): StoredJob | undefined {
+    return this.#queues.get(queue)?.byId.get(jobId)
   }
 
   #listsOf(queue: string): JobLists {

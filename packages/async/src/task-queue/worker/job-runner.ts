@@ -160,12 +160,14 @@ export class JobRunner {
     const { engine, clock } = this.#options
     const kind: FailureKind = error instanceof TaskCancelledError ? 'cancelled' : 'error'
     const failure = failureOf(job, kind, error, startedAtMs, clock.now())
-    const retryDelayMs = kind === 'cancelled' ? undefined : this.#retryDelayMs(task, job, error)
+    const retryDelayMs =
+      kind === 'cancelled' ? undefined : await this.#retryDelayMs(task, job, error)
     if (retryDelayMs === undefined) {
       if (!(await this.#failForGood(job, failure))) return 'lost'
       return kind === 'cancelled' ? 'cancelled' : 'failed'
     }
-    return (await engine.fail(job, failure, retryDelayMs)) ? 'retried' : 'lost'
+    const isTaken = await engine.fail(job, { ...failure, retryDelayMs }, retryDelayMs)
+    return isTaken ? 'retried' : 'lost'
   }
 
   /** The workflow first, as in {@link #complete}. */
@@ -179,12 +181,20 @@ export class JobRunner {
     return engine.fail(job, failure, undefined)
   }
 
-  #retryDelayMs(task: Task, job: ClaimedJob, error: Error): number | undefined {
+  async #retryDelayMs(task: Task, job: ClaimedJob, error: Error): Promise<number | undefined> {
     if (error instanceof TaskInputError) return undefined
     const failedRuns = job.attempt - job.crashes
     if (failedRuns >= task.maxAttempts) return undefined
     const isWorthIt = error instanceof ChunkFailedError || task.retryIf(error)
-    return isWorthIt ? task.backoff(failedRuns, 0, this.#options.random) : undefined
+    if (!isWorthIt) return undefined
+    const previousDelayMs = failedRuns === 1 ? 0 : await this.#previousDelayMs(job)
+    return task.backoff(failedRuns, previousDelayMs, this.#options.random)
+  }
+
+  /** The pause before this run, as the job's story tells it. */
+  async #previousDelayMs({ queue, id }: ClaimedJob): Promise<number> {
+    const info = await this.#options.engine.job(queue, id)
+    return info?.failures.at(-1)?.retryDelayMs ?? 0
   }
 }
 

@@ -47,7 +47,7 @@ export interface WorkerSettings extends WorkOptions {
 }
 
 const LOOK_EVERY_MS = 500
-/** A job that has ended so many processes is run alone, so that it takes no innocent ones along. */
+/** Jobs that have ended so many processes run one at a time, so that none is taken for the cause of another's end. */
 const SUSPECT_CRASHES = 2
 const SUSPECT_PAUSE_MS = 200
 const HOLD_GRACE_MS = 5_000

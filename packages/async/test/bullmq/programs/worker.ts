@@ -3,6 +3,8 @@ import { bullmqRedis } from '@dharma/async/bullmq'
 import { createTaskQueue, defineTask } from '@dharma/async/task-queue'
 import { silentLogger } from '@dharma/core'
 import { Redis } from 'ioredis'
+import { once } from 'node:events'
+import { flushCompileCache } from 'node:module'
 import { setTimeout } from 'node:timers/promises'
 import { z } from 'zod'
 
@@ -25,6 +27,18 @@ const note = defineTask({
     signal.throwIfAborted()
     await redis.rpush(`${scope}:ended`, n)
     return n
+  },
+})
+
+/** Notes its start and, in milliseconds since the epoch, when its signal aborted. */
+const wait = defineTask({
+  name: `${scope}.wait`,
+  queue: scope,
+  input: z.number(),
+  run: async (n, { signal }) => {
+    const aborted = once(signal, 'abort').then(() => Date.now())
+    await redis.rpush(`${scope}:started`, n)
+    await redis.rpush(`${scope}:aborted`, await aborted)
   },
 })
 
@@ -60,6 +74,7 @@ const double = defineTask({
   retry: { maxCrashes: 50 },
   run: async (n) => {
     await setTimeout(5)
+    await redis.rpush(`${scope}:ended`, n)
     return n * 2
   },
 })
@@ -72,12 +87,17 @@ const sum = defineTask({
   run: (all) => all.reduce((total, n) => total + n, 0),
 })
 
-queue.work([note, block, poison, double, sum], {
-  concurrency: Number(process.env['CONCURRENCY'] ?? 10),
-  closeTimeoutMs: 100,
-  onError: () => {},
-})
 process.on('SIGTERM', () => {
   void queue.close().then(() => process.exit(0))
+})
+// Now, since a killed process has no end at which it would be written.
+flushCompileCache()
+process.once('message', () => {
+  queue.work([note, wait, block, poison, double, sum], {
+    concurrency: Number(process.env['CONCURRENCY'] ?? 10),
+    closeTimeoutMs: 100,
+    onError: () => {},
+  })
+  process.send?.('working')
 })
 process.send?.('ready')

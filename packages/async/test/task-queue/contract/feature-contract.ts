@@ -252,6 +252,34 @@ export function itHasFeatures(make: () => QueueContract): void {
     expect(await job.result(SOON)).toBe('new')
   })
 
+  it('tells backoff which run failed and how long the pause before it was', async () => {
+    await using box = sandboxOf(make())
+    const asked: number[][] = []
+    const backoff = (attempt: number, previousDelayMs: number): number => {
+      asked.push([attempt, previousDelayMs])
+      return attempt * 3
+    }
+    const failing = box.define('failing', {
+      retry: { maxAttempts: 4, backoff },
+      run: () => {
+        throw new Error('again')
+      },
+    })
+    box.queue.work([failing])
+    const job = await box.queue.enqueue(failing, {})
+    await expect(job.result(SOON)).rejects.toThrow('again')
+    expect(asked).toEqual([
+      [1, 0],
+      [2, 3],
+      [3, 6],
+    ])
+    const { failures = [] } = (await job.info()) ?? {}
+    expect(failures.map(({ retryDelayMs }) => retryDelayMs)).toEqual([3, 6, 9, undefined])
+    await box.queue.admin.replay(failing.queue, { ids: [job.id] })
+    await expect(job.result(SOON)).rejects.toThrow('again')
+    expect(asked.slice(3)).toEqual(asked.slice(0, 3))
+  })
+
   it('does not repeat a run with a wrong input', async () => {
     await using box = sandboxOf(make())
     const loose = box.define('strict', { input: z.any(), run: () => 1 })

@@ -83,29 +83,46 @@ export function itCanBeOperated(make: () => QueueContract): void {
     if (contract.isShared) await client.close()
   })
 
-  it('takes the cancellation of one job for no other, whatever its queue', async () => {
-    await using box = sandboxOf(make())
+  it('takes the cancellation of one job for no other, be its id the same in another queue', async () => {
+    const contract = make()
+    await using box = sandboxOf(contract)
     const started = Promise.withResolvers<void>()
-    const run = (_: unknown, { signal }: { readonly signal: AbortSignal }): Promise<string> => {
-      started.resolve()
-      return new Promise((resolve) => signal.addEventListener('abort', () => resolve('aborted')))
-    }
-    const stopped = box.define('stopped', { queue: 'stopped', run })
+    const stopped = box.define('stopped', {
+      queue: 'stopped',
+      run: (_, { signal }) => {
+        started.resolve()
+        return new Promise((resolve) => signal.addEventListener('abort', resolve))
+      },
+    })
+    const aborts: string[] = []
+    const cancelled = Promise.withResolvers<void>()
     const other = box.define('other', {
       queue: 'other',
       retry: { backoff: constant(1) },
-      run: async (_, { attempt }) => {
-        await started.promise
+      run: async (_, { attempt, signal }) => {
+        signal.addEventListener('abort', () => aborts.push('other'))
+        await cancelled.promise
+        // The run after this one looks whether it was cancelled meanwhile.
         if (attempt === 1) throw new Error('once')
         return 'done'
       },
     })
+    const id = 'of-both-queues'
+    const common = { id, input: '{}', priority: 'normal', delayMs: 0, meta: {} } as const
+    const ids = await box.engine.enqueue(
+      [stopped, other].map(({ name, queue, maxAttempts }) => {
+        return { ...common, task: name, queue, maxAttempts, deduplicate: undefined }
+      }),
+    )
+    expect(ids).toEqual([id, id])
     box.queue.work([stopped, other])
-    const job = await box.queue.enqueue(stopped, {})
     await started.promise
-    await job.cancel('stop this one')
-    expect(await (await box.queue.enqueue(other, {})).result(SOON)).toBe('done')
-    await expect(job.result(SOON)).rejects.toMatchObject({ reason: 'stop this one' })
+    const [one, two] = [box.queue.job(stopped, id), box.queue.job(other, id)]
+    expect(await one.cancel('stop this one')).toBe(true)
+    await expect(one.result(SOON)).rejects.toMatchObject({ reason: 'stop this one' })
+    cancelled.resolve()
+    expect(await two.result(SOON)).toBe('done')
+    expect(aborts).toEqual([])
   })
 
   it('hands out nothing of a paused queue until it is resumed', async () => {

@@ -61,7 +61,7 @@ export interface TableUse {
   readonly group: Key[]
   /** Columns that the statement reads. */
   readonly columns: Set<string>
-  /** `count(*)`, `min` or `max` and the like over it, so that few columns are read. */
+  /** Whether all columns are read, so that no index can cover it. */
   isStar: boolean
   hasLimit: boolean
 }

@@ -2,17 +2,15 @@ import type { Predicate, TableUse } from '../analysis/statement-shape.ts'
 import type { ColumnFacts, ServerFacts } from '../catalog/catalog.ts'
 import type { AnalyzedEntry, Constants } from './constants.ts'
 import { signatureOf, type IndexForm } from './index-form.ts'
+import { isCoverable } from './included.ts'
 import { invertedFormsOf } from './inverted.ts'
 import { keyListsOf, plainKey, type Demand, type KeyList } from './key-lists.ts'
-import { partialCondition } from './partial-conditions.ts'
+import { partialCondition, withoutNulls } from './partial-conditions.ts'
 
 /** Indexes that make sense together only, mostly one; the arms of an OR need one each. */
 export type CandidateGroup = readonly IndexForm[]
 
 const MIN_ROWS = 1_000
-/** Beyond these a covering index is nearly a second table. */
-const MAX_INCLUDED = 4
-const MAX_INCLUDED_WIDTH = 80
 
 /** All indexes that could serve a statement. Whether one does is for the planner to say. */
 export function candidatesOf(
@@ -29,7 +27,11 @@ export function candidatesOf(
     const { table, predicates, ors } = use
     if (table.rows < MIN_ROWS || table.isPartitioned) continue
     for (const list of keyListsOf(predicates, use, demand)) {
-      for (const form of formsOf(use, list)) add(form)
+      for (const form of formsOf(use, list)) {
+        add(form)
+        const known = withoutNulls(form, predicates)
+        if (known !== undefined) add(known)
+      }
     }
     for (const predicate of predicates) {
       for (const form of invertedFormsOf(predicate, server)) add(form)
@@ -72,8 +74,7 @@ function includedColumns(use: TableUse, { keys }: IndexForm): readonly ColumnFac
     const column = use.table.columns.get(name)
     return column === undefined || inKeys.has(column.quoted) ? [] : [column]
   })
-  const width = rest.reduce((sum, column) => sum + column.width, 0)
-  return rest.length <= MAX_INCLUDED && width <= MAX_INCLUDED_WIDTH ? rest : []
+  return isCoverable(rest) ? rest : []
 }
 
 /** One index for each arm, or none where an arm has no good one. */

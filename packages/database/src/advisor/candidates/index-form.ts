@@ -51,7 +51,7 @@ export interface DefinitionOptions {
   readonly name?: string
   /** @default false */
   readonly isConcurrent?: boolean
-  /** Whether literals of its condition are replaced by `?`. @default false */
+  /** Whether literals of its keys and its condition are replaced by `?`. @default false */
   readonly isRedacted?: boolean
 }
 
@@ -60,13 +60,13 @@ export function definitionOf(form: IndexForm, options: DefinitionOptions = {}): 
   const { table = form.table.quoted, isConcurrent = false, isRedacted = false } = options
   const { name = indexNameOf(form) } = options
   const words = `CREATE INDEX ${isConcurrent ? 'CONCURRENTLY ' : ''}${name} ON ${table}`
-  return `${words} ${bodyOf(form, isRedacted)}`
+  const body = bodyOf(form)
+  return `${words} ${isRedacted ? redactLiterals(body) : body}`
 }
 
-function bodyOf({ method, keys, include, predicate }: IndexForm, isRedacted = false): string {
+function bodyOf({ method, keys, include, predicate }: IndexForm): string {
   const rest = include.length === 0 ? '' : ` INCLUDE (${include.map(quotedOf).join(', ')})`
-  const condition = isRedacted ? redactLiterals(predicate ?? '') : predicate
-  const where = predicate === undefined ? '' : ` WHERE ${condition}`
+  const where = predicate === undefined ? '' : ` WHERE ${predicate}`
   return `USING ${method} (${keys.map(keySql).join(', ')})${rest}${where}`
 }
 

@@ -13,8 +13,7 @@ export interface KeyList {
 }
 
 /**
- * Lists of keys in equality–sort–range order for conditions that all must hold. `without` is a
- * condition that the index has as a whole.
+ * Lists of keys in equality–sort–range order for conditions that all must hold.
  */
 export function keyListsOf(
   predicates: readonly Predicate[],

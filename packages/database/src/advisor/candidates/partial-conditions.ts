@@ -2,13 +2,12 @@ import type { Predicate } from '../analysis/statement-shape.ts'
 import { distinctValues, type ColumnFacts } from '../catalog/catalog.ts'
 import type { WorkloadEntry } from '../workload/workload.ts'
 import type { Constants } from './constants.ts'
+import type { IndexForm } from './index-form.ts'
 
 /** A condition that an index can be limited to. */
 export interface PartialCondition {
   readonly sql: string
   readonly columns: readonly ColumnFacts[]
-  /** The predicate that it fulfils. */
-  readonly predicate: Predicate
   /** Rows that meet it, as a part of all. */
   readonly fraction: number
 }
@@ -35,7 +34,32 @@ export function partialCondition(
   }
   const fraction = fractionOf(predicate, constants.of(entry, predicate))
   if (fraction > 1 - MIN_SAVED) return undefined
-  return { sql, columns: key.columns, predicate, fraction }
+  return { sql, columns: key.columns, fraction }
+}
+
+/** Comparisons that no NULL meets. */
+const STRICT: ReadonlySet<Predicate['kind']> = new Set(['equal', 'in', 'join', 'range', 'prefix'])
+
+/**
+ * The index without the rows whose first key is NULL, where those are many: what is compared with a value
+ * is none of them.
+ */
+export function withoutNulls(
+  form: IndexForm,
+  predicates: readonly Predicate[],
+): IndexForm | undefined {
+  const [first] = form.keys
+  const [column, ...others] = first?.columns ?? []
+  if (first === undefined || first.isExpression || column === undefined || others.length > 0)
+    return undefined
+  const isStrict = predicates.some(({ kind, key }) => key.sql === first.sql && STRICT.has(kind))
+  if (!isStrict || column.nullFraction < MIN_SAVED) return undefined
+  return {
+    ...form,
+    predicate: `${first.sql} IS NOT NULL`,
+    fraction: 1 - column.nullFraction,
+    predicateColumns: [column],
+  }
 }
 
 function conditionSql(

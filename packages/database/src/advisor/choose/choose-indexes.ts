@@ -1,6 +1,6 @@
 import type { CandidateGroup } from '../candidates/candidates-of.ts'
 import { signatureOf, type IndexForm } from '../candidates/index-form.ts'
-import type { Costed } from '../verify/cost-model.ts'
+import { isRelated, isSame, mergedForm } from '../candidates/related-forms.ts'
 import type { CombinedModel } from '../verify/combined-model.ts'
 import { isRelevant } from './relevance.ts'
 import type { BasedEntry, Timing } from './timing.ts'
@@ -18,6 +18,14 @@ export interface ChoiceInput {
   readonly signal: AbortSignal | undefined
 }
 
+/** How a set differs from the chosen one. */
+interface Difference {
+  readonly added: readonly IndexForm[]
+  readonly removed: readonly IndexForm[]
+  /** What is saved of writes and size. */
+  readonly gain: number
+}
+
 interface Candidate {
   readonly group: CandidateGroup
   gain: number
@@ -25,90 +33,93 @@ interface Candidate {
   round: number
 }
 
-/** A megabyte costs this part of the workload's whole time: memory and backups are not free. */
-const TIME_PER_MEGABYTE = 0.00001
 /**
- * What its statements may lose of all that is saved for them, when an index goes: so near to another
- * plan, the planner may well take that one once the indexes are there.
+ * Part of a statement's time that a set must change to count, for better or worse: plans that are nearer
+ * to each other the planner may choose otherwise, once the indexes are really there.
  */
-const MAX_PRUNED_LOSS = 0.005
-/** What included columns must save beyond the index without them, as a part of its gain. */
-const MIN_COVERING_GAIN = 0.01
-/** Part of a statement's time that an index must save to be worth anything. */
-const MIN_IMPROVEMENT = 0.1
+const MIN_DIFFERENCE = 0.1
+const PAGE_BYTES = 8_192
 
 /**
  * The set of indexes that saves most: greedily by gain over the whole workload, lazily recomputed
- * (Minoux, "Accelerated Greedy Algorithms", 1978), then without those that others have made needless.
+ * (Minoux, "Accelerated Greedy Algorithms", 1978), then improved by single steps while there are any. Each
+ * step is judged by plans with all indexes of the set together.
  */
 export async function chooseIndexes(input: ChoiceInput): Promise<readonly IndexForm[]> {
   const choice = new Choice(input)
   await choice.grow()
-  await choice.prune()
+  await choice.improve()
   return choice.chosen
-}
-
-function included(group: CandidateGroup): number {
-  return group.reduce((sum, { include }) => sum + include.length, 0)
 }
 
 class Choice {
   chosen: readonly IndexForm[] = []
   readonly #input: ChoiceInput
-  readonly #totalMs: number
-  readonly #times = new Map<BasedEntry, number>()
+  #msPerByte = 0
 
   constructor(input: ChoiceInput) {
     this.#input = input
-    const { entries, timing } = input
-    for (const entry of entries) this.#times.set(entry, timing.beforeMs(entry))
-    this.#totalMs = entries.reduce((sum, one) => sum + one.entry.calls * timing.beforeMs(one), 0)
   }
 
   async grow(): Promise<void> {
-    const { maxIndexes } = this.#input
+    this.#msPerByte = await this.#timeOfBytes()
     const open: Candidate[] = []
-    const gains = new Map<string, number>()
-    // Those without included columns come first: they are what covering ones are compared with.
-    for (const group of this.#input.groups.toSorted((a, b) => included(a) - included(b))) {
+    for (const group of this.#input.groups) {
       const gain = await this.#gain(group)
-      const [form] = group
-      if (group.length > 1 || form === undefined) {
-        if (gain > 0) open.push({ group, gain, round: 0 })
-        continue
-      }
-      gains.set(signatureOf(form), gain)
-      const plain = gains.get(signatureOf({ ...form, include: [] })) ?? 0
-      const isWorthIt = form.include.length === 0 || gain > plain * (1 + MIN_COVERING_GAIN)
-      if (gain > 0 && isWorthIt) open.push({ group, gain, round: 0 })
+      if (gain > 0) open.push({ group, gain, round: 0 })
     }
     let round = 0
-    while (open.length > 0 && this.chosen.length < maxIndexes) {
+    while (open.length > 0) {
       open.sort((a, b) => b.gain - a.gain)
       const [best] = open
       if (best === undefined || best.gain <= 0) break
+      const forms = this.#with(best.group)
       if (best.round < round) {
-        best.gain = this.#fits(best.group) ? await this.#gain(best.group) : 0
+        best.gain = this.#fits(forms) ? await this.#gain(forms) : 0
         best.round = round
         continue
       }
       open.shift()
-      if (!this.#fits(best.group)) continue
-      this.chosen = this.#with(best.group)
-      await this.#settle()
+      if (!this.#fits(forms)) continue
+      this.chosen = forms
       round += 1
     }
   }
 
-  /** Takes out what no plan uses any more, or what saves less than it costs, the least useful first. */
-  async prune(): Promise<void> {
-    for (const form of this.chosen.toReversed()) {
+  /**
+   * Takes the best of all single steps, until none is one: an index goes that others have made needless or
+   * that saves less than it costs, two become one, or one becomes another of its columns.
+   */
+  async improve(): Promise<void> {
+    const seen = new Set<string>()
+    for (;;) {
+      let best: { readonly forms: readonly IndexForm[]; readonly gain: number } | undefined
+      for (const forms of this.#steps()) {
+        const least = best?.gain ?? 0
+        if (seen.has(keyOf(forms)) || (await this.#highestGain(forms)) <= least) continue
+        const gain = await this.#gain(forms)
+        if (gain > least) best = { forms, gain }
+      }
+      if (best === undefined) return
+      // Differences that do not count could lead in a circle.
+      seen.add(keyOf(this.chosen))
+      this.chosen = best.forms
+    }
+  }
+
+  *#steps(): Generator<readonly IndexForm[]> {
+    const singles = this.#input.groups.flatMap((group) => group)
+    for (const form of this.chosen) yield this.chosen.filter((one) => one !== form)
+    for (const form of this.chosen) {
       const rest = this.chosen.filter((one) => one !== form)
-      const lost = await this.#lostWith(rest, form)
-      const price = this.#priceOf(form) + this.#savedBy(form) * MAX_PRUNED_LOSS
-      if (lost <= price) {
-        this.chosen = rest
-        await this.#settle()
+      for (const other of new Map(singles.map((one) => [signatureOf(one), one])).values()) {
+        if (!isRelated(form, other) || rest.some((one) => isSame(one, other))) continue
+        if (!isSame(form, other) && this.#fits([...rest, other])) yield [...rest, other]
+      }
+      for (const other of rest) {
+        const merged = mergedForm(form, other)
+        const others = rest.filter((one) => one !== other)
+        if (merged !== undefined && this.#fits([...others, merged])) yield [...others, merged]
       }
     }
   }
@@ -118,63 +129,78 @@ class Choice {
     return [...this.chosen, ...group.filter((form) => !known.has(signatureOf(form)))]
   }
 
-  #fits(group: CandidateGroup): boolean {
+  #fits(forms: readonly IndexForm[]): boolean {
     const { sizeBytes, maxSizeBytes, maxIndexes } = this.#input
-    const all = this.#with(group)
-    const size = all.reduce((sum, form) => sum + sizeBytes(form), 0)
-    return size <= maxSizeBytes && all.length <= maxIndexes && all.length > this.chosen.length
+    const size = forms.reduce((sum, form) => sum + sizeBytes(form), 0)
+    return size <= maxSizeBytes && forms.length <= maxIndexes
   }
 
-  async #settle(): Promise<void> {
-    for (const entry of this.#input.entries) {
-      this.#times.set(entry, await this.#timeWith(entry, this.chosen))
+  /**
+   * The price of a byte. An assumption: indexes may take the part of their tables' size that they save of
+   * the time which their statements take with the best index for each.
+   */
+  async #timeOfBytes(): Promise<number> {
+    const { entries, groups, timing } = this.#input
+    let ms = 0
+    for (const entry of entries) {
+      const before = timing.beforeMs(entry)
+      let best = before
+      for (const group of groups) best = Math.min(best, await this.#timeWith(entry, group))
+      if (before - best > before * MIN_DIFFERENCE) ms += best * entry.entry.calls
     }
+    const tables = new Set(groups.flat().map(({ table }) => table))
+    const pages = [...tables].reduce((sum, table) => sum + table.pages, 0)
+    return ms / Math.max(1, pages * PAGE_BYTES)
+  }
+
+  /** The most that a set could save: all the time of those statements that the new ones are for. */
+  async #highestGain(forms: readonly IndexForm[]): Promise<number> {
+    const { added, gain } = this.#difference(forms)
+    let most = gain
+    for (const entry of this.#input.entries) {
+      if (!added.some((form) => isRelevant(form, entry.shape))) continue
+      most += (await this.#timeWith(entry, this.chosen)) * entry.entry.calls
+    }
+    return most
+  }
+
+  /** What the workload saves by another set than the chosen one, less what that costs more. */
+  async #gain(forms: readonly IndexForm[]): Promise<number> {
+    this.#input.signal?.throwIfAborted()
+    const { added, removed, gain: cheaper } = this.#difference(forms)
+    let gain = cheaper
+    for (const entry of this.#input.entries) {
+      if (![...added, ...removed].some((form) => isRelevant(form, entry.shape))) continue
+      const before = await this.#timeWith(entry, this.chosen)
+      const after = await this.#timeWith(entry, forms)
+      const isDifferent = Math.abs(before - after) > Math.max(before, after) * MIN_DIFFERENCE
+      if (isDifferent) gain += (before - after) * entry.entry.calls
+    }
+    return gain
+  }
+
+  #difference(forms: readonly IndexForm[]): Difference {
+    const added = forms.filter((form) => !this.chosen.includes(form))
+    const removed = this.chosen.filter((form) => !forms.includes(form))
+    return { added, removed, gain: this.#priceOf(removed) - this.#priceOf(added) }
   }
 
   async #timeWith(entry: BasedEntry, forms: readonly IndexForm[]): Promise<number> {
     const { model, timing } = this.#input
     const relevant = forms.filter((form) => isRelevant(form, entry.shape))
     if (relevant.length === 0) return timing.beforeMs(entry)
-    const costed: Costed = (await model.cost(entry, relevant)) ?? entry.base
-    return timing.afterMs(entry, costed)
+    return timing.afterMs(entry, (await model.cost(entry, relevant)) ?? entry.base)
   }
 
-  async #gain(group: CandidateGroup): Promise<number> {
-    this.#input.signal?.throwIfAborted()
-    const forms = this.#with(group)
-    let saved = 0
-    for (const entry of this.#input.entries) {
-      if (!group.some((form) => isRelevant(form, entry.shape))) continue
-      const now = this.#times.get(entry) ?? 0
-      const less = now - (await this.#timeWith(entry, forms))
-      if (less > now * MIN_IMPROVEMENT) saved += less * entry.entry.calls
-    }
-    const added = forms.slice(this.chosen.length)
-    return saved - added.reduce((sum, form) => sum + this.#priceOf(form), 0)
-  }
-
-  async #lostWith(rest: readonly IndexForm[], form: IndexForm): Promise<number> {
-    let lost = 0
-    for (const entry of this.#input.entries) {
-      if (!isRelevant(form, entry.shape)) continue
-      const more = (await this.#timeWith(entry, rest)) - (this.#times.get(entry) ?? 0)
-      lost += Math.max(0, more) * entry.entry.calls
-    }
-    return lost
-  }
-
-  #savedBy(form: IndexForm): number {
-    let saved = 0
-    for (const entry of this.#input.entries) {
-      if (!isRelevant(form, entry.shape)) continue
-      const less = this.#input.timing.beforeMs(entry) - (this.#times.get(entry) ?? 0)
-      saved += less * entry.entry.calls
-    }
-    return saved
-  }
-
-  #priceOf(form: IndexForm): number {
+  #priceOf(forms: readonly IndexForm[]): number {
     const { writeCostMs, sizeBytes } = this.#input
-    return writeCostMs(form) + (sizeBytes(form) / 1024 ** 2) * TIME_PER_MEGABYTE * this.#totalMs
+    return forms.reduce(
+      (sum, form) => sum + writeCostMs(form) + sizeBytes(form) * this.#msPerByte,
+      0,
+    )
   }
+}
+
+function keyOf(forms: readonly IndexForm[]): string {
+  return forms.map(signatureOf).toSorted().join('; ')
 }

@@ -1,8 +1,8 @@
 import type { AnalyzedEntry } from '../candidates/constants.ts'
 import type { Costed } from '../verify/cost-model.ts'
 
-/** Milliseconds of a unit of cost where nobody has measured anything: a page from memory is 0.01 to 0.02. */
-const DEFAULT_MS = 0.01
+/** An assumption: milliseconds of a unit of cost where nobody has measured anything. */
+export const DEFAULT_MS = 0.01
 
 /** A statement with its cost as it is. */
 export interface BasedEntry extends AnalyzedEntry {
@@ -15,12 +15,15 @@ export interface BasedEntry extends AnalyzedEntry {
  * would take.
  */
 export class Timing {
+  /** Whether any time of the workload was measured, and none is an assumption. */
+  readonly isMeasured: boolean
   readonly #msPerCost: number
 
   constructor(entries: readonly BasedEntry[]) {
     const ratios = entries
       .flatMap(({ entry, base }) => (entry.meanMs === undefined ? [] : [entry.meanMs / base.cost]))
       .toSorted((a, b) => a - b)
+    this.isMeasured = ratios.length > 0
     this.#msPerCost = ratios[Math.floor(ratios.length / 2)] ?? DEFAULT_MS
   }
 

@@ -2,10 +2,13 @@ import type { AnalyzedEntry } from '../candidates/constants.ts'
 import { columnsOf, type IndexForm } from '../candidates/index-form.ts'
 import type { TableFacts } from '../catalog/catalog.ts'
 
-/** Milliseconds that an entry of an index costs a write, with its part of the log. */
+/** An assumption: milliseconds that an entry of an index costs a write, with its part of the log. */
 const ENTRY_MS = { btree: 0.01, gin: 0.06, brin: 0.0005 } as const
-/** Entries of trigrams, a write. */
+/** An assumption: how many times dearer a text with all its trigrams is. */
 const TRIGRAM_FACTOR = 4
+
+/** What {@link writeCostMs} assumes, in words. */
+export const WRITE_ASSUMPTION: string = `${ENTRY_MS.btree} ms an entry of a B-tree, ${ENTRY_MS.gin} ms of GIN, ${TRIGRAM_FACTOR} times that of trigrams`
 
 /** What is written to a table while the workload runs. */
 export interface TableWrites {

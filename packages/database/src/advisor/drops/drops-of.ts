@@ -1,3 +1,4 @@
+import { redactLiterals } from '../../postgres/index.ts'
 import type { Confidence, DropIndexAdvice } from '../advice.ts'
 import type { AdvisorSettings } from '../advisor-options.ts'
 import type { Catalog, IndexFacts, TableFacts } from '../catalog/catalog.ts'
@@ -80,6 +81,10 @@ function adviceOf(
   confidence: Confidence,
   instead: IndexFacts | undefined,
 ): DropIndexAdvice {
+  const undo = definition.replace(
+    /^CREATE (?<unique>UNIQUE )?INDEX /,
+    'CREATE $<unique>INDEX CONCURRENTLY ',
+  )
   return {
     kind: 'drop-index',
     reason,
@@ -87,7 +92,8 @@ function adviceOf(
     schema: table.schema,
     table: table.name,
     definition: `DROP INDEX CONCURRENTLY ${quoted}`,
-    undo: definition.replace(/^CREATE INDEX /, 'CREATE INDEX CONCURRENTLY '),
+    undo: redactLiterals(undo),
+    toUndoSql: () => undo,
     sizeBytes,
     instead: instead?.name,
     confidence,

@@ -1,5 +1,6 @@
 import { visitNodes, type SqlNode } from '../../sql/index.ts'
 import { literalOf, partsOf } from '../analysis/node-access.ts'
+import type { Predicate } from '../analysis/statement-shape.ts'
 import type { RewriteRule } from './rule.ts'
 import { rangeOf, replaceRanges } from './text-range.ts'
 
@@ -87,7 +88,9 @@ export const missingLimit: RewriteRule = ({ text, node, shape }) => {
     return undefined
   if (larg !== undefined || use === undefined || shape.uses.length !== 1) return undefined
   if (use.table.rows < MANY_ROWS || hasAggregate(targetList)) return undefined
-  const isNarrow = use.predicates.some(({ kind }) => kind !== 'range' && kind !== 'not-null')
+  // An OR is as narrow as its widest arm.
+  const isNarrow =
+    hasNarrow(use.predicates) || use.ors.some((arms) => arms.every((arm) => hasNarrow(arm)))
   if (whereClause !== undefined && isNarrow) return undefined
   return {
     code: 'missing-limit',
@@ -95,6 +98,10 @@ export const missingLimit: RewriteRule = ({ text, node, shape }) => {
     why: `nothing bounds the answer, which grows with ${use.table.quoted}`,
     isEquivalent: false,
   }
+}
+
+function hasNarrow(predicates: readonly Predicate[]): boolean {
+  return predicates.some(({ kind }) => kind !== 'range' && kind !== 'not-null')
 }
 
 function isStar(node: SqlNode | undefined): boolean {

@@ -19,8 +19,15 @@ export class CombinedModel {
     return this.#models.map((model) => model.sizeOf(form)).find((size) => size !== undefined)
   }
 
-  /** The least cost that one of the models gives with the indexes that are its own. */
+  /**
+   * What the first model says that can have all the indexes together and ask the planner; where there is
+   * none, the least cost that a model gives with the indexes that are its own.
+   */
   async cost(analyzed: AnalyzedEntry, forms: readonly IndexForm[]): Promise<Costed | undefined> {
+    const whole = this.#models.find((model) => {
+      return model.verification !== 'estimate' && forms.every((form) => model.supports(form))
+    })
+    if (whole !== undefined && forms.length > 0) return whole.cost(analyzed, forms)
     const own = Map.groupBy(forms, (form) =>
       this.#models.findIndex((model) => model.supports(form)),
     )

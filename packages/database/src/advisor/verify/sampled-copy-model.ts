@@ -74,8 +74,27 @@ export class SampledCopyModel implements CostModel {
 
   /** Drops the copies. */
   async close(): Promise<void> {
-    if (this.#hasSchema) await this.#session.query(`drop schema if exists ${this.#schema} cascade`)
+    if (!this.#hasSchema) return
+    await this.#session.query(`drop schema if exists ${this.#schema} cascade`)
+    await this.#session.query('select pg_advisory_unlock(hashtext($1))', [this.#schema])
     this.#hasSchema = false
+  }
+
+  /** Drops the copies of advisors that have crashed: those whose lock nobody holds. */
+  async sweep(): Promise<void> {
+    const { rows } = await this.#session.query<{ readonly name: string }>(
+      `select nspname as name from pg_namespace
+       where nspname ~ '^dharma_advisor_[0-9a-f]{12}$' and pg_has_role(nspowner, 'usage')`,
+    )
+    for (const { name } of rows) {
+      const { rows: locks } = await this.#session.query<{ readonly isFree: boolean }>(
+        'select pg_try_advisory_lock(hashtext($1)) as "isFree"',
+        [name],
+      )
+      if (locks[0]?.isFree !== true) continue
+      await this.#session.query(`drop schema if exists ${name} cascade`)
+      await this.#session.query('select pg_advisory_unlock(hashtext($1))', [name])
+    }
   }
 
   /** What the indexes change on the copies, applied to the cost on the tables themselves. */
@@ -113,7 +132,10 @@ export class SampledCopyModel implements CostModel {
       if (signature !== undefined) used.add(signature)
     }
     const areTimed = before.ms !== undefined && after.ms !== undefined && before.ms > 0
-    const timeRatio = areTimed ? (after.ms ?? 0) / (before.ms ?? 1) : undefined
+    const fraction = Math.min(...[...copies.values()].map((copy) => copy.fraction))
+    const timeRatio = areTimed
+      ? ratioOf(before.ms ?? 1, after.ms ?? 0, fraction, analyzed.entry.meanMs)
+      : undefined
     // The planner is far off with GIN; where there are times, the cost is calibrated by them.
     const ratio = timeRatio ?? after.cost / Math.max(before.cost, Number.MIN_VALUE)
     return { cost: real.cost * Math.min(1, ratio), used, timeRatio }
@@ -150,6 +172,13 @@ export class SampledCopyModel implements CostModel {
     return timeOf(this.#session, analyzed, text)
   }
 
+  /** Its lock says that the schema is in use, until the session ends, however it ends. */
+  async #createSchema(): Promise<void> {
+    await this.#session.query('select pg_advisory_lock(hashtext($1))', [this.#schema])
+    await this.#session.query(`create schema ${this.#schema}`)
+    this.#hasSchema = true
+  }
+
   #copyOf(table: TableFacts): Promise<Copy | undefined> {
     const known = this.#copies.get(table.oid)
     if (known !== undefined) return known
@@ -163,8 +192,7 @@ export class SampledCopyModel implements CostModel {
     const fraction = Math.min(1, this.#maxRows / Math.max(1, table.rows))
     const sample = fraction < 1 ? `tablesample bernoulli (${fraction * 100}) repeatable (1)` : ''
     try {
-      if (!this.#hasSchema) await this.#session.query(`create schema ${this.#schema}`)
-      this.#hasSchema = true
+      if (!this.#hasSchema) await this.#createSchema()
       await this.#session.query(
         `create unlogged table ${name} (like ${table.quoted} including indexes)`,
       )
@@ -201,4 +229,13 @@ export class SampledCopyModel implements CostModel {
     }
     return built.get(signature)
   }
+}
+
+/**
+ * The slower of two views of the time with the indexes: as a part of the time on the copy without them, and,
+ * for as many rows as the table has, of the measured mean. A busy server lengthens long runs more than short
+ * ones, so that the first alone would flatter the indexes.
+ */
+function ratioOf(beforeMs: number, afterMs: number, fraction: number, meanMs = Infinity): number {
+  return Math.max(afterMs / beforeMs, afterMs / fraction / meanMs)
 }

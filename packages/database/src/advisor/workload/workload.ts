@@ -54,11 +54,6 @@ export class Workload {
     }
     return new Workload([...byFingerprint.values()].flat(), unreadable)
   }
-
-  /** All entries of a fingerprint. */
-  of(fingerprint: string): readonly WorkloadEntry[] {
-    return this.entries.filter((entry) => entry.fingerprint === fingerprint)
-  }
 }
 
 async function entryOf({

@@ -1,5 +1,5 @@
 import type { Document } from 'mongodb'
-import { conjunctsOf, filterOf, movableReads } from './match-filter.ts'
+import { conjunctsOf, filterOf } from './match-filter.ts'
 import { isComparable } from './match-past-group.ts'
 import type { Rule } from './rule.ts'
 import { bodyOf, isPlainObject, keyOf } from './stage.ts'
@@ -12,12 +12,11 @@ import { bodyOf, isPlainObject, keyOf } from './stage.ts'
  */
 const expressionMadePlain: Rule = {
   id: 'expr-equality',
+  movesFilters: true,
   apply(stages, index, { facts, startsAtCollection }) {
     const filter = index === 0 && startsAtCollection ? bodyOf(stages[0], '$match') : undefined
     if (filter === undefined) return undefined
     const given = conjunctsOf(filter)
-    // A part that can fail may rely on another part to keep documents from it.
-    if (given.some((conjunct) => movableReads(conjunct) === undefined)) return undefined
     const present = new Set(given.map(keyOf))
     let isChanged = false
     let isReplaced = true

@@ -2,11 +2,8 @@ import type { Document } from 'mongodb'
 import { expressionReads, union, type Reads } from './field-reads.ts'
 import { isPlainObject, rootOf } from './stage.ts'
 
-/**
- * Operators of a filter that look at one field only, fail on no document, and mean the same at any
- * place of a pipeline.
- */
-const FIELD_OPERATORS: ReadonlySet<string> = new Set([
+/** Operators of a filter that look at equality and order only. */
+export const COMPARISONS: ReadonlySet<string> = new Set([
   '$eq',
   '$ne',
   '$gt',
@@ -15,6 +12,14 @@ const FIELD_OPERATORS: ReadonlySet<string> = new Set([
   '$lte',
   '$in',
   '$nin',
+])
+
+/**
+ * Operators of a filter that look at one field only, fail on no document, and mean the same at any
+ * place of a pipeline.
+ */
+const FIELD_OPERATORS: ReadonlySet<string> = new Set([
+  ...COMPARISONS,
   '$exists',
   '$type',
   '$mod',

@@ -1,16 +1,6 @@
 import { BSON, type Document } from 'mongodb'
+import { COMPARISONS } from './match-filter.ts'
 import { bodyOf, isPlainObject, type Stage } from './stage.ts'
-
-const COMPARISONS: ReadonlySet<string> = new Set([
-  '$eq',
-  '$ne',
-  '$gt',
-  '$gte',
-  '$lt',
-  '$lte',
-  '$in',
-  '$nin',
-])
 
 /**
  * A filter on the key of `$group` as one on the field that the key comes from. Documents of a group

@@ -20,12 +20,12 @@ const PASSED: ReadonlySet<string> = new Set([
 /** `{ $match: A }, { $match: B }` is `{ $match: A and B }`; what is wanted twice is wanted once. */
 const matchMerged: Rule = {
   id: 'match-merged',
+  movesFilters: true,
   apply(stages, index) {
     const first = bodyOf(stages[index], '$match')
     const second = bodyOf(stages[index + 1], '$match')
     if (first === undefined || second === undefined) return undefined
     const conjuncts = [...conjunctsOf(first), ...conjunctsOf(second)]
-    if (conjuncts.some((conjunct) => movableReads(conjunct) === undefined)) return undefined
     const distinct = new Map(conjuncts.map((conjunct) => [keyOf(conjunct), conjunct]))
     const reason = 'a document must match both'
     return { count: 2, stages: [matchStage([...distinct.values()])], reason }
@@ -44,6 +44,7 @@ const emptyMatchDropped: Rule = {
 /** The parts of a filter that do not look at what the stage before it makes go ahead of that stage. */
 const matchMovedAhead: Rule = {
   id: 'match-before',
+  movesFilters: true,
   apply(stages, index) {
     const stage = stages[index]
     const filter = bodyOf(stages[index + 1], '$match')
@@ -55,8 +56,6 @@ const matchMovedAhead: Rule = {
       return moved !== undefined && mayStandAt(stages, index, moved) ? moved : undefined
     }
     const conjuncts = conjunctsOf(filter)
-    // A part that can fail may rely on another part to keep documents from it: they stay together.
-    if (conjuncts.some((conjunct) => movableReads(conjunct) === undefined)) return undefined
     const ahead: Document[] = []
     const behind: Document[] = []
     for (const conjunct of conjuncts) {
@@ -78,13 +77,13 @@ const matchMovedAhead: Rule = {
 /** Conditions that every branch of a `$facet` begins with hold for all documents that matter. */
 const facetMatchHoisted: Rule = {
   id: 'facet-match-hoisted',
+  movesFilters: true,
   apply(stages, index) {
     const branches = facetFilters(stages[index])
     if (branches === undefined) return undefined
     const keys = branches.map(({ conjuncts }) => new Set(conjuncts.map(keyOf)))
     const isCommon = (conjunct: Document): boolean => {
-      if (movableReads(conjunct) === undefined || !mayStandAt(stages, index, conjunct)) return false
-      return keys.every((set) => set.has(keyOf(conjunct)))
+      return mayStandAt(stages, index, conjunct) && keys.every((set) => set.has(keyOf(conjunct)))
     }
     const common = (branches[0]?.conjuncts ?? []).filter(isCommon)
     if (common.length === 0) return undefined
@@ -110,11 +109,8 @@ const facetUnionHoisted: Rule = {
     const stage = stages[index]
     const branches = index === 0 && startsAtCollection ? facetFilters(stage) : undefined
     if (stage === undefined || branches === undefined) return undefined
+    if (branches.some(({ conjuncts }) => conjuncts.length === 0)) return undefined
     const filters = branches.map(({ conjuncts }) => filterOf(conjuncts))
-    const isMovable = filters.every((filter) => {
-      return Object.keys(filter).length > 0 && movableReads(filter) !== undefined
-    })
-    if (!isMovable) return undefined
     const union: Stage = { name: '$match', body: { $or: filters } }
     return { count: 1, stages: [union, stage], reason: 'every branch begins with a filter' }
   },
@@ -177,7 +173,10 @@ interface Branch {
   readonly rest: readonly Document[]
 }
 
-/** The branches of a `$facet`, where each begins with a `$match`. */
+/**
+ * The branches of a `$facet`, where each begins with a `$match` that fails on no document: a part
+ * that can fail may rely on another part to keep documents from it.
+ */
 function facetFilters(stage: Stage | undefined): readonly Branch[] | undefined {
   const facet = bodyOf(stage, '$facet')
   if (facet === undefined) return undefined
@@ -185,7 +184,9 @@ function facetFilters(stage: Stage | undefined): readonly Branch[] | undefined {
     const [first, ...rest] = Array.isArray(branch) ? (branch as Document[]) : []
     const filter: unknown = first?.['$match']
     const body = bodyOf({ name: '$match', body: filter }, '$match')
-    return body === undefined ? [] : [{ name, conjuncts: conjunctsOf(body), rest }]
+    const conjuncts = body === undefined ? [] : conjunctsOf(body)
+    if (body === undefined || conjuncts.some((one) => movableReads(one) === undefined)) return []
+    return [{ name, conjuncts, rest }]
   })
   return branches.length > 0 && branches.length === Object.keys(facet).length ? branches : undefined
 }

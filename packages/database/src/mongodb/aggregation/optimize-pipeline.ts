@@ -10,6 +10,7 @@ import type {
   RuleContext,
 } from './rule.ts'
 import { documentOf, holdsUndefined, isPlainObject, stageOf, type Stage } from './stage.ts'
+import { canRefuse } from './stage-effects.ts'
 
 const RULES: readonly Rule[] = [...matchRules, ...orderRules, ...expressionRules]
 
@@ -55,7 +56,9 @@ function applyFirst(
   context: RuleContext,
   path: readonly (string | number)[],
 ): { stages: readonly Stage[]; rewrite: PipelineRewrite } | undefined {
+  const isMovable = !stages.some(canRefuse)
   for (const rule of RULES) {
+    if (rule.movesFilters === true && !isMovable) continue
     for (let index = 0; index < stages.length; index++) {
       const replacement = rule.apply(stages, index, context)
       if (replacement === undefined) continue

@@ -23,6 +23,7 @@ const lookupDropped: Rule = {
 /** `$lookup, $sort, $limit` as `$sort, $limit, $lookup`: only what remains is looked up. */
 const movedBehindLimit: Rule = {
   id: 'after-limit',
+  movesFilters: true,
   apply(stages, index) {
     const stage = stages[index]
     if (stage === undefined || !ONE_TO_ONE.has(stage.name)) return undefined
@@ -97,7 +98,11 @@ const sortBeforeCountDropped: Rule = {
  */
 const sortLedByGroupKey: Rule = {
   id: 'sort-led-by-group-key',
-  apply(stages, index, { facts }) {
+  apply(stages, index, { facts, startsAtCollection }) {
+    // Facts, and indexes, are of the collection: other stages may make arrays, or other documents.
+    const isOfCollection =
+      startsAtCollection && stages.slice(0, index).every(({ name }) => name === '$match')
+    if (!isOfCollection) return undefined
     const pattern = sortPatternOf(stages[index])
     const group = bodyOf(stages[index + 1], '$group')
     const next = stages[index + 1]

@@ -35,6 +35,12 @@ export interface Replacement {
  */
 export interface Rule {
   readonly id: string
+  /**
+   * Whether it changes which filters stand together. It then does not apply where any of them can
+   * fail: that one may rely on others to keep documents from it, and the server makes one of those
+   * that it can bring together, and chooses which part it tries first. @default false
+   */
+  readonly movesFilters?: boolean
   apply(stages: readonly Stage[], index: number, context: RuleContext): Replacement | undefined
 }
 

@@ -55,6 +55,11 @@ export function changesWithin({ name, body }: Stage, root?: string): boolean {
   })
 }
 
+/** Whether a stage is a filter that can fail on a document, as far as can be told. */
+export function canRefuse({ name, body }: Stage): boolean {
+  return name === '$match' && !(isPlainObject(body) && movableReads(body) !== undefined)
+}
+
 /** The fields that a stage reads, to decide about documents or to make others; `all` if unknown. */
 export function stageReads({ name, body }: Stage): Reads {
   switch (name) {

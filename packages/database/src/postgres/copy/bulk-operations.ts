@@ -84,7 +84,7 @@ export abstract class BulkOperations {
   }
 
   /**
-   * Inserts rows, all or none, by one INSERT or by COPY, whichever is faster for their number.
+   * Inserts rows, all or none, by INSERT or by COPY, whichever suits their number.
    * @param table as SQL writes it: `posts`, `app.posts`, `"Posts"`
    * @throws CopyRowError naming row and column, PostgresQueryError
    */

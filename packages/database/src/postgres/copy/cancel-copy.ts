@@ -1,3 +1,4 @@
+import { isWithin } from '../is-within.ts'
 import type { CopyLine } from './copy-line.ts'
 
 /** How long a COPY that was told to end may take before the server is asked to cancel it. */
@@ -14,23 +15,9 @@ export async function cancelCopy(
   ended: Promise<unknown>,
   { politeMs = POLITE_MS }: { readonly politeMs?: number } = {},
 ): Promise<void> {
-  if (politeMs > 0 && (await isWithin(line, politeMs, ended))) return
+  if (politeMs > 0 && (await isWithin(line.clock, politeMs, ended))) return
   // Where the server cannot be asked, the grace ends the connection.
   const asked = line.cancel().catch(() => undefined)
   // A request to cancel that is still on its way could hit the next statement: hence both.
-  if (!(await isWithin(line, CANCEL_GRACE_MS, Promise.all([ended, asked])))) line.giveUp()
-}
-
-async function isWithin(line: CopyLine, ms: number, step: Promise<unknown>): Promise<boolean> {
-  const { promise, resolve } = Promise.withResolvers<boolean>()
-  const timer = line.clock.setTimeout(() => resolve(false), ms)
-  step.then(
-    () => resolve(true),
-    () => resolve(true),
-  )
-  try {
-    return await promise
-  } finally {
-    timer.cancel()
-  }
+  if (!(await isWithin(line.clock, CANCEL_GRACE_MS, Promise.all([ended, asked])))) line.giveUp()
 }

@@ -109,8 +109,9 @@ function timeMicros(
   fraction = '',
 ): number {
   const [h, m, s] = [Number(hours), Number(minutes), Number(seconds)]
-  if (!(h < 24 && m < 60 && s < 60)) return Number.NaN
-  return ((h * 60 + m) * 60 + s) * 1_000_000 + Number(fraction.padEnd(6, '0'))
+  const micros = ((h * 60 + m) * 60 + s) * 1_000_000 + Number(fraction.padEnd(6, '0'))
+  // A day has its end too: 24:00:00, and no later.
+  return m < 60 && s < 60 && micros <= DAY_MS * 1_000 ? micros : Number.NaN
 }
 
 function zoneMinutes(zone: string | undefined): number {

@@ -28,9 +28,8 @@ export interface InsertRowsResult<Row> {
 }
 
 /**
- * From here on rows go by COPY. Rows of eight columns: 0.83 of the time of unnest with 50 rows, 0.47
- * with 500; of two short columns it is the other way round up to 1,000 rows (1.5 with 50, 1.3 with
- * 500), by times of few milliseconds. Medians on PostgreSQL 18 over loopback.
+ * From here on rows go by COPY, which costs more before the first row and less for each. Where the two
+ * meet depends on the columns; the benchmark `database.insert-many` compares them.
  */
 const COPY_FROM_ROWS = 50
 /** Rows of one INSERT: bounds what both sides hold of them at once. */
@@ -45,7 +44,7 @@ interface Insert {
 }
 
 /**
- * Inserts rows, all or none, by the fastest way for their number: one INSERT of arrays, or COPY.
+ * Inserts rows, all or none, by INSERTs of arrays or by COPY, as suits their number.
  *
  * @throws CopyRowError naming row and column, PostgresQueryError
  */

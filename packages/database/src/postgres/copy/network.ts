@@ -4,6 +4,7 @@ import { refuse } from './value-error.ts'
 
 const FAMILY_V4 = 2
 const FAMILY_V6 = 3
+const ADDRESS = /^([^/]*)(?:\/(\d{1,3}))?$/
 
 export function writeInet(writer: ByteWriter, value: unknown): void {
   writeAddress(writer, value, false)
@@ -15,11 +16,11 @@ export function writeCidr(writer: ByteWriter, value: unknown): void {
 
 /** Source: PostgreSQL, src/backend/utils/adt/network.c, network_recv. */
 function writeAddress(writer: ByteWriter, value: unknown, isCidr: boolean): void {
-  const [address = '', prefix] = typeof value === 'string' ? value.split('/', 2) : []
-  const bytes = addressBytes(address)
-  const bits = prefix === undefined ? (bytes?.length ?? 0) * 8 : Number(prefix)
-  const isPrefix = Number.isInteger(bits) && bits >= 0 && bits <= (bytes?.length ?? 0) * 8
-  if (bytes === undefined || prefix === '' || !isPrefix) {
+  const match = typeof value === 'string' ? ADDRESS.exec(value) : null
+  const bytes = addressBytes(match?.[1] ?? '')
+  const mostBits = (bytes?.length ?? 0) * 8
+  const bits = Number(match?.[2] ?? mostBits)
+  if (bytes === undefined || bits > mostBits) {
     refuse('an IPv4 or IPv6 address with or without /prefix', value)
   }
   if (isCidr && hasBitsAfter(bytes, bits)) refuse('a network without bits after its prefix', value)

@@ -42,7 +42,12 @@ export function writeInt8(writer: ByteWriter, value: unknown): void {
 }
 
 export function writeFloat4(writer: ByteWriter, value: unknown): void {
-  writer.float32(anyNumber(value))
+  const number = anyNumber(value)
+  const single = Math.fround(number)
+  // What is too large or too small would be stored as infinity or 0.
+  const isLost = (Math.abs(single) === Infinity || single === 0) && single !== number
+  if (isLost) refuse('a number in the range of 32-bit floats', value)
+  writer.float32(number)
 }
 
 export function writeFloat8(writer: ByteWriter, value: unknown): void {

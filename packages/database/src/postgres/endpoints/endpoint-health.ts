@@ -36,6 +36,7 @@ export class EndpointHealth {
   readonly #closing = new AbortController()
   #state: HealthState = { kind: 'up' }
   #isProbing = false
+  #verdict: PromiseWithResolvers<void> | undefined
   /** Signs of life on any connection, counted. */
   answers = 0
 
@@ -51,12 +52,19 @@ export class EndpointHealth {
     return this.#state.kind === 'down'
   }
 
+  /** Resolves when a server under suspicion proves to be up or down; `undefined` where there is none. */
+  get verdict(): Promise<void> | undefined {
+    return this.#verdict?.promise
+  }
+
   /** Something happened that a server in good order would not let happen. */
   suspect(): void {
     if (this.#isProbing || this.#closing.signal.aborted) return
     this.#isProbing = true
+    this.#verdict = Promise.withResolvers()
     void this.#investigate().finally(() => {
       this.#isProbing = false
+      this.#judged()
     })
   }
 
@@ -90,11 +98,17 @@ export class EndpointHealth {
     }
   }
 
+  #judged(): void {
+    this.#verdict?.resolve()
+    this.#verdict = undefined
+  }
+
   #fail(error: Error, pauseMs: number): void {
     const nowMs = this.#context.clock.monotonicMs()
     const before = this.#state
     const sinceMs = before.kind === 'down' ? before.sinceMs : nowMs
     this.#state = { kind: 'down', sinceMs, retryAtMs: nowMs + pauseMs, error }
     if (before.kind === 'up') this.#context.onDown(error)
+    this.#judged()
   }
 }

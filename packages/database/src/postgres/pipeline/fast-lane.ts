@@ -1,7 +1,8 @@
 import { PostgresConnection } from '../connection.ts'
 import type { EndpointHealth } from '../endpoints/endpoint-health.ts'
-import { PostgresConnectionError, wrapPostgresError } from '../errors.ts'
+import { PostgresConnectionError, unclearOutcome, wrapPostgresError } from '../errors.ts'
 import type { FreezeDetector, FreezeSource, Suspect } from '../freeze-detector.ts'
+import { isWithin } from '../is-within.ts'
 import { isReadOnlyRefusal } from '../outage.ts'
 import type { PostgresSettings } from '../postgres-options.ts'
 import { STALE_STATEMENT, toQueryResult } from '../session.ts'
@@ -113,15 +114,11 @@ export class FastLane implements FreezeSource {
   async close(deadlineMs: number): Promise<void> {
     this.#isClosed = true
     this.#opening.abort()
-    const { clock } = this.#context.settings
-    const waited = new AbortController()
     const emptied = new Promise<void>((resolve) => {
       this.#onEmpty = resolve
     })
     this.#retireWhenDone()
-    const late = clock.sleep(deadlineMs, waited.signal).catch(() => undefined)
-    await Promise.race([emptied, late])
-    waited.abort()
+    await isWithin(this.#context.settings.clock, deadlineMs, emptied)
     this.#watch.stop()
     this.#counter.publish()
     for (const client of this.#clients.slice()) client.connection.destroy()
@@ -245,20 +242,20 @@ export class FastLane implements FreezeSource {
     else request.reject(error)
   }
 
-  #lost(request: PipelinedRequest, cause: unknown): void {
+  #lost(request: PipelinedRequest, cause: Error | undefined): void {
     request.losses += 1
     if (request.maySendAgain) {
       this.#runElsewhere(request)
       return
     }
     request.reject(
-      new PostgresConnectionError(
-        request.isRead
-          ? `PostgreSQL connection lost before the answer, ${request.losses} times in a row`
-          : 'PostgreSQL connection lost before the answer: whether the statement took effect is not known',
-        undefined,
-        { cause },
-      ),
+      request.isRead
+        ? new PostgresConnectionError(
+            `PostgreSQL connection lost before the answer, ${request.losses} times in a row`,
+            undefined,
+            { cause },
+          )
+        : unclearOutcome(cause),
     )
   }
 
@@ -320,11 +317,7 @@ export class FastLane implements FreezeSource {
   async #farewell(client: PipelinedClient): Promise<void> {
     client.state = 'dead'
     this.#remove(client)
-    const { clock } = this.#context.settings
-    const ended = new AbortController()
-    const late = clock.sleep(FAREWELL_MS, ended.signal).catch(() => undefined)
-    await Promise.race([client.connection.end(), late])
-    ended.abort()
+    await isWithin(this.#context.settings.clock, FAREWELL_MS, client.connection.end())
     client.connection.destroy()
   }
 

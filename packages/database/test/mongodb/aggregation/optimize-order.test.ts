@@ -32,6 +32,12 @@ describe('optimizePipeline, of orders and limits', () => {
         [lookup, { $sort: { j: 1 } }, { $limit: 2 }],
         [lookup, { $sort: { a: 1 } }],
         [{ $set: { 'x.y': 1 } }, { $limit: 2 }],
+        [
+          { $set: { x: 1 } },
+          { $limit: 2 },
+          { $match: { x: 2 } },
+          { $match: { $expr: { $eq: [{ $size: '$b' }, 0] } } },
+        ],
         [lookup, { $sort: { s: { $meta: 'textScore' } } }, { $limit: 2 }],
       ),
     ).toEqual([])
@@ -76,6 +82,8 @@ describe('optimizePipeline, of orders and limits', () => {
       [{ $sort: { u: 1, at: -1 } }, group],
       [{ $sort: { at: -1 } }, { $group: { _id: { u: '$u' } } }],
       [{ $sort: { at: -1 } }, { $count: 'n' }],
+      [{ $set: { u: ['$u', '$x'] } }, { $sort: { at: -1 } }, group],
+      [{ $unionWith: 'others' }, { $sort: { at: -1 } }, group],
     ]) {
       expect(ids(unfit, facts)).not.toContain('sort-led-by-group-key')
     }

@@ -130,6 +130,15 @@ describe('optimizePipeline', () => {
       changedOf(
         [{ $facet: { x: [match({ a: 1 })], y: [limit] } }],
         [{ $facet: { x: [match({ a: 1 })], y: [match({ $where: 'true' })] } }],
+        [
+          {
+            $facet: {
+              x: [match({ a: 1, $expr: { $eq: [{ $size: '$b' }, 0] } })],
+              y: [match({ a: 1 })],
+            },
+          },
+        ],
+        [match({ $expr: { $eq: [{ $size: '$b' }, 0] } }), { $facet: { x: [match({ a: 1 })] } }],
         [{ $facet: {} }],
         [{ $facet: 1 }],
       ),

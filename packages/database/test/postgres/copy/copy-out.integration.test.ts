@@ -1,50 +1,22 @@
 import { once } from 'node:events'
 import { PassThrough, Writable } from 'node:stream'
-import { PostgresManager, sql } from '@dharma/database/postgres'
+import { sql, type PostgresManager } from '@dharma/database/postgres'
 import { describeWithPostgres } from '@dharma/testkit/vitest'
-import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from 'vitest'
-
-const url = inject('postgresUrl')
-const schema = 'copy_out_test'
-const posts = `${schema}.posts`
+import { beforeAll, describe, expect, inject, it } from 'vitest'
+import { PostsBed } from './posts-bed.ts'
 
 describeWithPostgres('COPY out', () => {
+  const bed = new PostsBed(inject('postgresUrl'), 'copy_out_test')
+  const { schema, posts } = bed
   let database: PostgresManager
 
-  beforeAll(async () => {
-    // One session: whatever leaves it unusable is seen by the next statement.
-    database = await new PostgresManager({ url, pool: { max: 1 }, pipeline: false }).connect()
-    await database.query(`drop schema if exists ${schema} cascade`)
-    await database.query(`create schema ${schema}`)
-    await database.query(
-      `create table ${posts} (id int primary key, body text, likes int default 0, code text, unique (code))`,
-    )
+  beforeAll(() => {
+    database = bed.database
   })
-
-  afterEach(async () => {
-    await database.query(`truncate ${posts}`)
-  })
-
-  afterAll(async () => {
-    await database.query(`drop schema ${schema} cascade`)
-    await database.close()
-  })
-
-  async function all(): Promise<unknown[]> {
-    const { rows } = await database.query(`select id, body from ${posts} order by id`)
-    return rows
-  }
-
-  async function fill(count: number): Promise<void> {
-    await database.query(
-      `insert into ${posts} (id, body) select i, repeat('x', 100) from generate_series(1, $1::int) i`,
-      [count],
-    )
-  }
 
   describe('copyOut', () => {
     it('reads a query with parameters, each as a value of its own type', async () => {
-      await fill(3)
+      await bed.fill(3)
       const nasty = `x'; drop table ${posts}; -- \\' $1`
       const query = sql`select id, ${nasty} as "$1;", '$2;' as b, ${null}::int as n /* $3 /* ; */ */
         from copy_out_test.posts where id = any(${[1, 3]}) and likes < ${5} order by id; -- $4`
@@ -77,7 +49,7 @@ describeWithPostgres('COPY out', () => {
     })
 
     it('leaves its session usable when the loop ends early, and when it throws', async () => {
-      await fill(50_000)
+      await bed.fill(50_000)
       for await (const row of database.copyOut(posts)) {
         expect(row).toMatchObject({ likes: 0 })
         break
@@ -92,7 +64,7 @@ describeWithPostgres('COPY out', () => {
     })
 
     it('gives rows asked for at once in their order, with progress', async () => {
-      await fill(20_000)
+      await bed.fill(20_000)
       const seen: number[] = []
       await using rows = database.copyOut<{ id: number }>(
         sql`select id from copy_out_test.posts order by id`,
@@ -108,7 +80,7 @@ describeWithPostgres('COPY out', () => {
     })
 
     it('ends with the signal’s reason, before and during', async () => {
-      await fill(50_000)
+      await bed.fill(50_000)
       const early = AbortSignal.abort(new Error('too early'))
       await expect(Array.fromAsync(database.copyOut(posts, { signal: early }))).rejects.toThrow(
         'too early',
@@ -145,7 +117,7 @@ describeWithPostgres('COPY out', () => {
     })
 
     it('lets a transaction live on when a loop in it ends early', async () => {
-      await fill(20_000)
+      await bed.fill(20_000)
       await database.transaction(async (transaction) => {
         for await (const row of transaction.copyOut(posts)) {
           expect(row).toBeDefined()
@@ -154,7 +126,7 @@ describeWithPostgres('COPY out', () => {
         }
         await transaction.query(`update ${posts} set body = 'done' where id = 1`)
       })
-      expect((await all())[0]).toEqual({ id: 1, body: 'done' })
+      expect((await bed.all())[0]).toEqual({ id: 1, body: 'done' })
     })
 
     it('reads a table without columns or rows', async () => {
@@ -170,7 +142,7 @@ describeWithPostgres('COPY out', () => {
     }
 
     it('writes CSV with a header, and ends the stream', async () => {
-      await fill(2)
+      await bed.fill(2)
       const target = new PassThrough()
       const options = { format: 'csv', header: true, columns: ['id', 'likes'] } as const
       const [result, text] = await Promise.all([
@@ -182,7 +154,7 @@ describeWithPostgres('COPY out', () => {
     })
 
     it('waits for a slow stream', async () => {
-      await fill(20_000)
+      await bed.fill(20_000)
       let isWriting = false
       let bytes = 0
       const target = new Writable({
@@ -203,7 +175,7 @@ describeWithPostgres('COPY out', () => {
     })
 
     it('fails with the stream, and with the server', async () => {
-      await fill(20_000)
+      await bed.fill(20_000)
       const failing = new Writable({ write: (_chunk, _encoding, done) => done(new Error('disk')) })
       await expect(database.copyOutTo(posts, failing)).rejects.toThrow('disk')
       const target = new PassThrough()

@@ -1,50 +1,22 @@
-import { PostgresManager } from '@dharma/database/postgres'
+import type { PostgresManager } from '@dharma/database/postgres'
 import { describeWithPostgres } from '@dharma/testkit/vitest'
-import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from 'vitest'
-
-const url = inject('postgresUrl')
-const schema = 'write_many_test'
-const posts = `${schema}.posts`
+import { beforeAll, describe, expect, inject, it } from 'vitest'
+import { PostsBed } from './posts-bed.ts'
 
 describeWithPostgres('writing many rows', () => {
+  const bed = new PostsBed(inject('postgresUrl'), 'write_many_test')
+  const { schema, posts } = bed
   let database: PostgresManager
 
-  beforeAll(async () => {
-    // One session: whatever leaves it unusable is seen by the next statement.
-    database = await new PostgresManager({ url, pool: { max: 1 }, pipeline: false }).connect()
-    await database.query(`drop schema if exists ${schema} cascade`)
-    await database.query(`create schema ${schema}`)
-    await database.query(
-      `create table ${posts} (id int primary key, body text, likes int default 0, code text, unique (code))`,
-    )
+  beforeAll(() => {
+    database = bed.database
   })
-
-  afterEach(async () => {
-    await database.query(`truncate ${posts}`)
-  })
-
-  afterAll(async () => {
-    await database.query(`drop schema ${schema} cascade`)
-    await database.close()
-  })
-
-  async function all(): Promise<unknown[]> {
-    const { rows } = await database.query(`select id, body from ${posts} order by id`)
-    return rows
-  }
-
-  async function fill(count: number): Promise<void> {
-    await database.query(
-      `insert into ${posts} (id, body) select i, repeat('x', 100) from generate_series(1, $1::int) i`,
-      [count],
-    )
-  }
 
   describe('upsertMany', () => {
     const conflictColumns = ['id']
 
     it('inserts what is new and updates what is there, and counts both', async () => {
-      await fill(2)
+      await bed.fill(2)
       const rows = [2, 3, 4].map((id) => ({ id, body: `new ${id}` }))
       expect(await database.upsertMany(posts, rows, { conflictColumns })).toEqual({
         inserted: 2,
@@ -52,11 +24,11 @@ describeWithPostgres('writing many rows', () => {
         skipped: 0,
         badRows: 0,
       })
-      expect((await all()).slice(1)).toEqual(rows)
+      expect((await bed.all()).slice(1)).toEqual(rows)
     })
 
     it('leaves rows there already alone with nothing', async () => {
-      await fill(1)
+      await bed.fill(1)
       const rows = [1, 2, 2].map((id, at) => ({ id, body: `new ${at}` }))
       const options = { conflictColumns, onConflict: 'nothing' } as const
       expect(await database.upsertMany(posts, rows, options)).toMatchObject({
@@ -64,7 +36,7 @@ describeWithPostgres('writing many rows', () => {
         updated: 0,
         skipped: 2,
       })
-      expect((await all())[1]).toEqual({ id: 2, body: 'new 1' })
+      expect((await bed.all())[1]).toEqual({ id: 2, body: 'new 1' })
     })
 
     it.each([
@@ -75,7 +47,7 @@ describeWithPostgres('writing many rows', () => {
       expect(
         await database.upsertMany(posts, rows, { conflictColumns, onDuplicate }),
       ).toMatchObject({ inserted: 1, skipped: 2 })
-      expect(await all()).toEqual([{ id: 1, body }])
+      expect(await bed.all()).toEqual([{ id: 1, body }])
     })
 
     it('names the first row too many with reject, past rows left out', async () => {
@@ -87,7 +59,7 @@ describeWithPostgres('writing many rows', () => {
           onBadRow: () => {},
         }),
       ).rejects.toMatchObject({ rowIndex: 3, column: 'id' })
-      expect(await all()).toEqual([])
+      expect(await bed.all()).toEqual([])
       const fine = await database.upsertMany(posts, [{ id: 1 }, { id: 2 }], {
         conflictColumns,
         onDuplicate: 'reject',
@@ -109,7 +81,7 @@ describeWithPostgres('writing many rows', () => {
     })
 
     it('updates only the columns asked for', async () => {
-      await fill(1)
+      await bed.fill(1)
       const rows = [{ id: 1, body: 'kept out', likes: 9 }]
       await database.upsertMany(posts, rows, { conflictColumns, updateColumns: ['likes'] })
       const { rows: now } = await database.query(
@@ -119,7 +91,7 @@ describeWithPostgres('writing many rows', () => {
     })
 
     it('has nothing to update where only the key is written', async () => {
-      await fill(1)
+      await bed.fill(1)
       expect(
         await database.upsertMany(posts, [{ id: 1 }, { id: 2 }], { conflictColumns }),
       ).toMatchObject({ inserted: 1, updated: 0, skipped: 1 })
@@ -137,7 +109,7 @@ describeWithPostgres('writing many rows', () => {
         throw new Error('undo')
       })
       await expect(undone).rejects.toThrow('undo')
-      expect(await all()).toEqual(rows)
+      expect(await bed.all()).toEqual(rows)
     })
 
     it('refuses columns that do not fit, and does nothing for no rows', async () => {
@@ -177,13 +149,13 @@ describeWithPostgres('writing many rows', () => {
     ])('stores %i rows by %s', async (count, method) => {
       const rows = rowsOf(count)
       expect(await database.insertMany(posts, rows)).toEqual({ rowCount: count, rows: [], method })
-      expect(await all()).toEqual(rows)
+      expect(await bed.all()).toEqual(rows)
       await database.query(`truncate ${posts}`)
       async function* source(): AsyncGenerator<object> {
         yield* rows
       }
       expect(await database.insertMany(posts, source())).toMatchObject({ rowCount: count, method })
-      expect(await all()).toEqual(rows)
+      expect(await bed.all()).toEqual(rows)
     })
 
     it('returns columns of the rows stored, in their order, over several statements', async () => {
@@ -200,7 +172,7 @@ describeWithPostgres('writing many rows', () => {
       await expect(database.insertMany(posts, rows, { method: 'unnest' })).rejects.toMatchObject({
         sqlState: '23505',
       })
-      expect(await all()).toEqual([])
+      expect(await bed.all()).toEqual([])
     })
 
     it('carries values of all kinds through text', async () => {

@@ -214,6 +214,24 @@ describe('EndpointHealth', () => {
     expect(server.health.isDown).toBe(false)
   })
 
+  it('tells those who wait as soon as a suspicion proves right or wrong', async () => {
+    const server = new Server()
+    expect(server.health.verdict).toBeUndefined()
+    server.health.suspect()
+    const wrong = server.health.verdict
+    expect(wrong).toBeDefined()
+    await wrong
+    expect(server.health.isDown).toBe(false)
+    expect(server.health.verdict).toBeUndefined()
+    server.outcome = refused('ECONNREFUSED')
+    server.health.suspect()
+    await server.health.verdict
+    // It is probed on, but nobody needs to wait for what is known.
+    expect(server.health.isDown).toBe(true)
+    expect(server.health.verdict).toBeUndefined()
+    server.health.close()
+  })
+
   it('needs two silent probes, and none if there was a sign of life meanwhile', async () => {
     const server = new Server()
     server.outcome = new PostgresConnectionError('timeout expired')
@@ -299,33 +317,5 @@ describe('PrimaryWait', () => {
     wait.close()
     await expect(closed).rejects.toBeInstanceOf(ClosedError)
     expect(clock.pendingTimers).toBe(0)
-  })
-})
-
-describe('the options', () => {
-  const url = 'postgres://user:hunter2@127.0.0.1/db'
-
-  it.each([
-    ['replicas[0]', { replicas: ['mysql://user:hunter2@h/d'] }],
-    ['url', { url: `${url}?sslmode=require`, tls: true }],
-    ['pool.autoscale', { prepare: false, pool: { autoscale: true } }],
-    ['pool.autoscale.max', { pool: { min: 5, autoscale: { max: 4 } } }],
-    ['pool.autoscale.serverShare', { pool: { autoscale: { serverShare: 1.5 } } }],
-  ])('name %s where it is wrong, and show no secret', (option, options) => {
-    const resolve = (): unknown => resolvePostgresOptions({ url, ...options })
-    expect(resolve).toThrow(option)
-    expect(resolve).not.toThrow('hunter2')
-  })
-
-  it('tell instances of a service apart by a name that the server can hold', () => {
-    const one = resolvePostgresOptions({
-      url,
-      applicationName: 'é'.repeat(80),
-      pool: { autoscale: true },
-    })
-    const two = resolvePostgresOptions({ url, pool: { autoscale: {} } })
-    expect(one.applicationName).toMatch(/^\?{54}#[0-9a-f]{8}$/)
-    expect(two.applicationName).toMatch(/^postgres#[0-9a-f]{8}$/)
-    expect(resolvePostgresOptions({ url }).applicationName).toBeUndefined()
   })
 })

@@ -1,8 +1,4 @@
-import {
-  PostgresConnectionError,
-  PostgresManager,
-  type PostgresStats,
-} from '@dharma/database/postgres'
+import { PostgresManager, type PostgresStats } from '@dharma/database/postgres'
 import { startFaultProxy, startPostgres, type FaultProxy, type TestServer } from '@dharma/testkit'
 import { describeWithPostgres } from '@dharma/testkit/vitest'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest'
@@ -11,8 +7,6 @@ import { FreezingRelay } from './freezing-relay.ts'
 
 const READ = 'select id, n from points where id = $1'
 const WRITE = 'update points set n = n + 1 where id = $1'
-/** Frozen connections are found out long before the 5 s of an attempt to connect, also on a busy machine. */
-const FOUND_OUT_MS = 3_000
 
 function totals(stats: PostgresStats): NonNullable<PostgresStats['pipeline']>['totals'] {
   if (stats.pipeline === undefined) throw new Error('the lane is off')
@@ -59,7 +53,7 @@ describeWithPostgres.each([15, 18])('the fast lane, PostgreSQL %i', (version) =>
       url: server.urlThrough(proxy),
       applicationName: 'loaded',
       pool: { max: 4 },
-      connectTimeoutMs: 300,
+      connectTimeoutMs: 500,
     })
     await warm(database)
   })
@@ -117,17 +111,16 @@ describeWithPostgres.each([15, 18])('the fast lane, PostgreSQL %i', (version) =>
     await warm(own)
     relay.freeze()
     const startedMs = performance.now()
+    const write = own.query(WRITE, [50]).catch((error: unknown) => error)
     const reads = Array.from({ length: 30 }, (_, index) => own.query(READ, [index + 1]))
-    const write = own.query(WRITE, [50]).then(
-      () => 'done',
-      (error: unknown) => (error instanceof PostgresConnectionError ? 'unclear' : error),
-    )
     const outcomes = await Promise.allSettled(reads)
     const tookMs = performance.now() - startedMs
     expect(outcomes.filter(({ status }) => status === 'rejected')).toEqual([])
-    expect(tookMs).toBeLessThan(FOUND_OUT_MS)
-    // On a busy machine it may not have been sent before, and so is on a new connection.
-    expect(await write).toBeOneOf(['unclear', 'done'])
+    expect(tookMs).toBeLessThan(2_000)
+    expect(await write).toMatchObject({
+      code: 'DHARMA_POSTGRES_CONNECTION',
+      message: expect.stringContaining('not known'),
+    })
     expect(totals(own.stats()).frozen).toBeGreaterThan(0)
     expect((await own.query(READ, [1])).rowCount).toBe(1)
   })
@@ -142,7 +135,7 @@ describeWithPostgres.each([15, 18])('the fast lane, PostgreSQL %i', (version) =>
     const reads = Array.from({ length: 30 }, (_, index) => own.query(READ, [index + 1]))
     const outcomes = await Promise.allSettled(reads)
     expect(outcomes.filter(({ status }) => status === 'rejected')).toEqual([])
-    expect(performance.now() - startedMs).toBeLessThan(FOUND_OUT_MS)
+    expect(performance.now() - startedMs).toBeLessThan(2_000)
   })
 
   it('answers by the deadline while nothing comes through at all', async () => {
@@ -153,7 +146,7 @@ describeWithPostgres.each([15, 18])('the fast lane, PostgreSQL %i', (version) =>
         return database.query(index % 2 === 0 ? READ : WRITE, [index % 90], { timeoutMs: 400 })
       }),
     )
-    expect(performance.now() - startedMs).toBeLessThan(5_000)
+    expect(performance.now() - startedMs).toBeLessThan(2_000)
     expect(outcomes.every(({ status }) => status === 'rejected')).toBe(true)
     await proxy.heal()
     await expect

@@ -78,7 +78,7 @@ describeWithPostgres('the fast lane', () => {
       })
       return totals(database.stats()).answered - before
     }
-    await expect.poll(burst, { timeout: 10_000 }).toBeGreaterThan(300)
+    await expect.poll(burst, { timeout: 10_000 }).toBeGreaterThan(900)
     expect(database.stats().pipeline?.connections).toBeLessThanOrEqual(4)
   })
 
@@ -120,29 +120,24 @@ describeWithPostgres('the fast lane', () => {
   })
 
   it('frees the statements behind one that waits for a lock, writes included', async () => {
+    await warm(WRITE, [1, 'warm'])
+    await warm(READ, [1])
+    let blocked: Promise<unknown> | undefined
     // The lock's owner lets go only when a write that stands behind the blocked one is done.
-    const holdUp = async (): Promise<number> => {
-      await warm(READ, [1])
-      await warm(WRITE, [1, 'warm'])
-      let blocked: Promise<unknown> | undefined
-      await control.transaction(async (transaction) => {
-        await transaction.query(`select 1 from ${schema}.points where id = 7 for update`)
-        blocked = database.query(WRITE, [7, 'blocked'])
-        await Promise.all(
-          Array.from({ length: 20 }, (_, index) => {
-            return Promise.all([
-              database.query(WRITE, [100 + index, 'behind']),
-              database.query(READ, [200 + index]),
-            ])
-          }),
-        )
-        await transaction.query(`update ${schema}.points set body = 'owner' where id = 7`)
+    await control.transaction(async (transaction) => {
+      await transaction.query(`select 1 from ${schema}.points where id = 7 for update`)
+      blocked = database.query(WRITE, [7, 'blocked'])
+      const behind = Array.from({ length: 20 }, (_, index) => {
+        return Promise.all([
+          database.query(WRITE, [100 + index, 'behind']),
+          database.query(READ, [200 + index]),
+        ])
       })
-      await blocked
-      return totals(database.stats()).overstayed
-    }
-    // On a busy machine the statements may be held for slow, and then run on sessions of their own.
-    await expect.poll(holdUp, { interval: 1, timeout: 15_000 }).toBeGreaterThanOrEqual(1)
+      await Promise.all(behind)
+      await transaction.query(`update ${schema}.points set body = 'owner' where id = 7`)
+    })
+    await blocked
+    expect(totals(database.stats()).overstayed).toBeGreaterThanOrEqual(1)
     const { rows } = await control.query<{ body: string; n: number }>(
       `select body, count(*)::int as n from ${schema}.points
        where body in ('blocked', 'behind') group by body order by body`,

@@ -11,6 +11,24 @@ export interface Case {
   readonly analyze?: boolean
 }
 
+/** Settings that several cases need. */
+const LITTLE_MEMORY: Settings = { work_mem: '64kB' }
+const MUCH_MEMORY: Settings = { work_mem: '64MB' }
+const NO_SCAN: Settings = { enable_seqscan: 'off' }
+const HASH_JOIN: Settings = { enable_mergejoin: 'off', enable_nestloop: 'off' }
+const LOOP_JOIN: Settings = { enable_hashjoin: 'off', enable_mergejoin: 'off' }
+const BITMAP: Settings = { ...LITTLE_MEMORY, ...NO_SCAN, enable_indexscan: 'off' }
+const INDEX_ONLY: Settings = { ...NO_SCAN, enable_bitmapscan: 'off' }
+/** One and the same table read by its index alone, before and after VACUUM. */
+const UNVACUUMED: Case = {
+  text: 'select count(id) from unvacuumed where id < 30000',
+  settings: INDEX_ONLY,
+}
+const VACUUMED: Case = {
+  text: 'select count(id) from posts where id < 30000',
+  settings: INDEX_ONLY,
+}
+
 /** For each finding a statement that has it, and one like it that must not. */
 export const CASES: readonly (readonly [FindingCode, Case, Case])[] = [
   [
@@ -30,36 +48,36 @@ export const CASES: readonly (readonly [FindingCode, Case, Case])[] = [
   ],
   [
     'sort-spilled',
-    { text: 'select * from posts order by body', settings: { work_mem: '64kB' } },
-    { text: 'select * from posts order by body', settings: { work_mem: '64MB' } },
+    { text: 'select * from posts order by body', settings: LITTLE_MEMORY },
+    { text: 'select * from posts order by body', settings: MUCH_MEMORY },
   ],
   [
     'hash-spilled',
     {
       text: 'select * from posts a join posts b on a.id = b.likes',
-      settings: { work_mem: '64kB', enable_mergejoin: 'off', enable_nestloop: 'off' },
+      settings: { ...LITTLE_MEMORY, ...HASH_JOIN },
     },
     {
       text: 'select * from posts a join posts b on a.id = b.likes',
-      settings: { work_mem: '64MB', enable_mergejoin: 'off', enable_nestloop: 'off' },
+      settings: { ...MUCH_MEMORY, ...HASH_JOIN },
     },
   ],
   [
     'hash-spilled',
     {
       text: 'select body, count(*) from posts group by body',
-      settings: { work_mem: '64kB', enable_sort: 'off' },
+      settings: { ...LITTLE_MEMORY, enable_sort: 'off' },
     },
     {
       text: 'select city, count(*) from posts group by city',
-      settings: { work_mem: '64kB', enable_sort: 'off' },
+      settings: { ...LITTLE_MEMORY, enable_sort: 'off' },
     },
   ],
   [
     'nested-loop',
     {
       text: 'select * from posts a join posts b on b.id = a.likes',
-      settings: { enable_hashjoin: 'off', enable_mergejoin: 'off', enable_memoize: 'off' },
+      settings: { ...LOOP_JOIN, enable_memoize: 'off' },
     },
     { text: 'select * from few a join posts b on b.id = a.id' },
   ],
@@ -75,7 +93,7 @@ export const CASES: readonly (readonly [FindingCode, Case, Case])[] = [
     'rows-removed-by-join-filter',
     {
       text: 'select count(*) from posts a join few b on a.likes + b.id = 0 where a.id <= 4000',
-      settings: { enable_hashjoin: 'off', enable_mergejoin: 'off' },
+      settings: LOOP_JOIN,
     },
     { text: 'select count(*) from few a join few b on a.id < b.id' },
   ],
@@ -83,64 +101,42 @@ export const CASES: readonly (readonly [FindingCode, Case, Case])[] = [
     'rows-removed-by-filter',
     {
       text: 'select * from posts where id < 5000 and body = $q$nowhere$q$',
-      settings: { enable_seqscan: 'off' },
+      settings: NO_SCAN,
     },
     {
       text: 'select * from posts where id < 5000 and likes >= 0',
-      settings: { enable_seqscan: 'off' },
+      settings: NO_SCAN,
     },
   ],
   [
     'index-recheck',
     {
       text: `select * from documents where words @@ 'common <-> again'`,
-      settings: { enable_seqscan: 'off' },
+      settings: NO_SCAN,
     },
     {
       text: `select * from documents where words @@ 'common & again'`,
-      settings: { enable_seqscan: 'off' },
+      settings: NO_SCAN,
     },
   ],
   [
     'lossy-bitmap',
     {
       text: 'select * from sparse where v >= 0',
-      settings: { work_mem: '64kB', enable_seqscan: 'off', enable_indexscan: 'off' },
+      settings: BITMAP,
     },
     {
       text: 'select * from posts where id < 100',
-      settings: { work_mem: '64kB', enable_seqscan: 'off', enable_indexscan: 'off' },
+      settings: BITMAP,
     },
   ],
-  [
-    'visibility-map',
-    {
-      text: 'select count(id) from unvacuumed where id < 30000',
-      settings: { enable_seqscan: 'off', enable_bitmapscan: 'off' },
-    },
-    {
-      text: 'select count(id) from posts where id < 30000',
-      settings: { enable_seqscan: 'off', enable_bitmapscan: 'off' },
-    },
-  ],
-  [
-    'visibility-map',
-    {
-      text: 'select count(id) from unvacuumed where id < 30000',
-      settings: { enable_seqscan: 'off', enable_bitmapscan: 'off' },
-      analyze: false,
-    },
-    {
-      text: 'select count(id) from posts where id < 30000',
-      settings: { enable_seqscan: 'off', enable_bitmapscan: 'off' },
-      analyze: false,
-    },
-  ],
+  ['visibility-map', UNVACUUMED, VACUUMED],
+  ['visibility-map', { ...UNVACUUMED, analyze: false }, { ...VACUUMED, analyze: false }],
   [
     'never-executed',
     {
       text: 'select * from few a join posts b on b.id = a.id where a.id = -1',
-      settings: { enable_hashjoin: 'off', enable_mergejoin: 'off' },
+      settings: LOOP_JOIN,
     },
     { text: 'select * from few a join posts b on b.id = a.id' },
   ],
